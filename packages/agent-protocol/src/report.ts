@@ -1,0 +1,74 @@
+/** `Starting -> Ready -> LameDuck -> Draining -> Gone`; `Lost` is the orchestrator's word for silence, a node never reports it. */
+export type ReportedNodeState = 'Starting' | 'Ready' | 'LameDuck' | 'Draining' | 'Gone';
+
+/**
+ * Where one instance is in its life. `Ready`: started, healthy, smoke-tested, takes requests when routed to. `Warm`: was
+ * active, is deactivated, started. `Failed`: could not be made ready (`error` says why, `failureKind` at which phase), or keeps dying.
+ */
+export type InstanceState =
+  'Fetching' | 'Verifying' | 'Loading' | 'Starting' | 'Ready' | 'Active' | 'Warm' | 'Draining' | 'Failed';
+
+export type FailureKind =
+  'fetch' | 'digest' | 'signature' | 'artifact' | 'load' | 'start' | 'health' | 'smoke' | 'activate' | 'crash-loop';
+
+export interface InstanceReport {
+  /** Digest of the release. */
+  release: string;
+  version: string;
+  state: InstanceState;
+  error: string | null;
+  failureKind: FailureKind | null;
+  /** Times this release's process ended unasked since it was first started on this boot of the node. */
+  crashes: number;
+  pid: number | null;
+}
+
+export interface ModuleReport {
+  module: string;
+  /** Digest of the release that the router gives requests to now; null: none. */
+  active: string | null;
+  /** Digest and share of the release that takes part of the requests now. */
+  candidate: string | null;
+  candidatePercent: number;
+  /** True while `active` is the document's fallback, because the document's own active release could not be started at boot. */
+  servingFallback: boolean;
+  instances: InstanceReport[];
+}
+
+/**
+ * What one release experienced on one node in one closed interval. Counts are of this interval alone, by the router, at
+ * the time of the answer. `sequence` rises by one per report of a boot, so that a repeated report is counted once.
+ */
+export interface TrafficSample {
+  module: string;
+  release: string;
+  version: string;
+  requests: number;
+  /** Answers 500-599, time-outs, and requests the instance never answered; answers that the module meant (4xx) are no failures. */
+  failures: number;
+  /** Counts per bucket of `latencyBucketSeconds`, one more than the bounds (the last: above). */
+  latency: number[];
+  latencySumSeconds: number;
+  inFlight: number;
+  /** CPU time of the instance's process in this interval; null where not known. */
+  cpuSeconds: number | null;
+  /** Resident memory of the instance's process at the end of the interval. */
+  rssBytes: number | null;
+  eventLoopDelaySeconds: number | null;
+}
+
+/** `POST /internal/v1/nodes/{id}/reports`, once a second and at once when something changed. */
+export interface NodeReport {
+  bootId: string;
+  sequence: number;
+  state: ReportedNodeState;
+  /** (epoch, revision) of the document that the node is making true; null before the first. */
+  accepted: { epoch: number; revision: number } | null;
+  /** Set when the node refused the newest document it was sent: why. */
+  refused: string | null;
+  /** Seconds covered by `traffic`. */
+  intervalSeconds: number;
+  modules: ModuleReport[];
+  traffic: TrafficSample[];
+  process: { cpuSeconds: number; rssBytes: number; eventLoopDelaySeconds: number };
+}
