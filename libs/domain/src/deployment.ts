@@ -1,0 +1,141 @@
+import { environmentsUpTo, type EnvironmentName, type StrategyName } from './environment.js';
+import type { Instant } from './instant.js';
+import type { Reason } from './reason.js';
+import type { Release } from './release.js';
+
+export const deploymentStatuses = [
+  'Pending',
+  'Running',
+  'AwaitingApproval',
+  'Paused',
+  'RollingBack',
+  'Succeeded',
+  'Failed',
+  'RolledBack',
+  'Cancelled',
+  'Superseded',
+] as const;
+export type DeploymentStatus = (typeof deploymentStatuses)[number];
+
+export const finalStatuses: readonly DeploymentStatus[] = [
+  'Succeeded',
+  'Failed',
+  'RolledBack',
+  'Cancelled',
+  'Superseded',
+];
+
+export const stageStatuses = [
+  'Pending',
+  'Running',
+  'Waiting',
+  'Succeeded',
+  'Skipped',
+  'Failed',
+  'RollingBack',
+  'RolledBack',
+] as const;
+export type StageStatus = (typeof stageStatuses)[number];
+
+export type StageName = 'Verify' | 'Approval' | 'Deploy' | 'Validate';
+
+/** Where a Deploy stage stands; what can't be derived from nodes and assignments. */
+export interface Progress {
+  /** The step in hand; 0 is the scout. */
+  number: number;
+  of: number;
+  /** Share of the requests (or, for strategies that move whole nodes, of the nodes) on the target when the step is done. */
+  targetPercent: number;
+  stepStartedAt: Instant;
+  /** The one node that goes first, where the strategy has one. */
+  scoutNodeId: string | null;
+  /** Since when the target has been given requests; null: not yet. */
+  exposedAt: Instant | null;
+}
+
+export interface Stage {
+  id: string;
+  /** Position in the deployment, from 0. */
+  ordinal: number;
+  name: StageName;
+  /** Of Approval, Deploy and Validate. */
+  environment: EnvironmentName | null;
+  /** Of a Deploy stage that has started. */
+  strategy: StrategyName | null;
+  status: StageStatus;
+  startedAt: Instant | null;
+  finishedAt: Instant | null;
+  /** What the environment ran when the stage started (the way back), and what it is to run; of a Deploy stage that has started. */
+  from: Release | null;
+  to: Release | null;
+  progress: Progress | null;
+  reason: Reason | null;
+}
+
+/** What a person asked of an unfinished deployment; a fact in its row that the pipeline reads. */
+export type DeploymentRequest =
+  | { kind: 'roll-back'; scope: 'environment' | 'all'; reason: string | null; at: Instant }
+  | { kind: 'cancel'; reason: string | null; at: Instant };
+
+export interface Deployment {
+  id: string;
+  module: string;
+  version: string;
+  artifact: string;
+  targetEnvironment: EnvironmentName;
+  requesterEmail: string;
+  description: string | null;
+  metadata: Record<string, string>;
+  requireApproval: boolean;
+  status: DeploymentStatus;
+  reason: Reason;
+  request: DeploymentRequest | null;
+  /** Why nodes are being taken back; stays when it is done. */
+  rollbackReason: Reason | null;
+  traceparent: string | null;
+  createdAt: Instant;
+  startedAt: Instant | null;
+  finishedAt: Instant | null;
+  revision: number;
+}
+
+/** The stages of a new deployment, in order: Verify, then per environment Approval (where asked) and Deploy, then Validate. */
+export function planStages(
+  target: EnvironmentName,
+  requireApproval: boolean,
+): { name: StageName; environment: EnvironmentName | null }[] {
+  return [
+    { name: 'Verify' as const, environment: null },
+    ...environmentsUpTo(target).flatMap((environment) => [
+      ...(requireApproval && needsApproval(environment) ? [{ name: 'Approval' as const, environment }] : []),
+      { name: 'Deploy' as const, environment },
+    ]),
+    { name: 'Validate' as const, environment: target },
+  ];
+}
+
+/** How far a deployment is, 0-100: whole stages, plus the share of the running one that its steps are. */
+export function progressPercent(stages: readonly Stage[]): number {
+  if (stages.length === 0) return 0;
+  const done = stages.reduce((sum, stage) => sum + shareDone(stage), 0);
+  return Math.floor((done / stages.length) * 100);
+}
+
+/** The stage that the pipeline works on: one being taken back (the last first), else the first unfinished one. */
+export function currentStage(stages: readonly Stage[]): Stage | null {
+  return (
+    stages.findLast(({ status }) => status === 'RollingBack') ??
+    stages.find(({ status }) => status === 'Pending' || status === 'Running' || status === 'Waiting') ??
+    null
+  );
+}
+
+function needsApproval(environment: EnvironmentName): boolean {
+  return environment === 'Staging' || environment === 'Production';
+}
+
+function shareDone({ status, progress }: Stage): number {
+  if (status === 'Succeeded' || status === 'Skipped') return 1;
+  if (status === 'Running' && progress) return Math.max(0, progress.number - 1) / progress.of;
+  return 0;
+}

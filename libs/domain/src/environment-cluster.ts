@@ -1,0 +1,77 @@
+import type { EnvironmentName } from './environment.js';
+import type { Instant } from './instant.js';
+import { isSamePlan, type KernelNode, type NodePlan } from './kernel-node.js';
+import type { Listening } from './listening.js';
+import type { EnvironmentRelease } from './release.js';
+
+export type ClusterStatus = 'Healthy' | 'Progressing' | 'Degraded' | 'Empty';
+
+/** An environment's nodes and what they are to run, as loaded in one consistent read. */
+export class EnvironmentCluster {
+  constructor(
+    readonly environment: EnvironmentName,
+    /** All that joined and were not decommissioned, ordered by id. */
+    readonly nodes: readonly KernelNode[],
+    readonly releases: readonly EnvironmentRelease[],
+    readonly now: Instant,
+    readonly listening: Listening,
+  ) {}
+
+  /** The nodes that take part: there, and not leaving. */
+  get live(): KernelNode[] {
+    return this.nodes.filter((node) => node.isLive(this.now, this.listening));
+  }
+
+  get lost(): KernelNode[] {
+    return this.nodes.filter((node) => node.state(this.now, this.listening) === 'Lost');
+  }
+
+  /** `Healthy`: every node Ready on its release. */
+  get status(): ClusterStatus {
+    const members = this.nodes.filter((node) => node.state(this.now, this.listening) !== 'Gone');
+    if (members.length === 0) return 'Empty';
+    if (this.releases.some(({ ownerStageId }) => ownerStageId !== null)) return 'Progressing';
+    if (members.every((node) => this.isHealthy(node))) return 'Healthy';
+    const isSettling = members.every((node) => this.isHealthy(node) || this.isOnItsWay(node));
+    return isSettling ? 'Progressing' : 'Degraded';
+  }
+
+  /** Ready, and says that it runs what the environment's record says of every module. */
+  isHealthy(node: KernelNode): boolean {
+    return (
+      node.state(this.now, this.listening) === 'Ready' &&
+      this.releases.every(({ module, ownerStageId, release }) =>
+        ownerStageId !== null || release === null ? true : node.observation(module)?.active === release.digest,
+      )
+    );
+  }
+
+  private isOnItsWay(node: KernelNode): boolean {
+    const state = node.state(this.now, this.listening);
+    if (state !== 'Ready' && state !== 'Starting') return false;
+    return this.releases.every(({ module, release }) => !release || !node.failureOf(module, release));
+  }
+}
+
+/** What every node that no rollout owns should run of a module. */
+export function planOf(record: EnvironmentRelease): NodePlan {
+  return { active: record.release, candidate: null, candidatePercent: 0, warm: [], fallback: record.previous };
+}
+
+/** The cluster pass: which nodes need which plan so that the environment runs its record. Pure; nodes that already have it are left out. */
+export function planCluster(cluster: EnvironmentCluster): { nodeId: string; module: string; plan: NodePlan }[] {
+  return cluster.releases
+    .filter(({ ownerStageId }) => ownerStageId === null)
+    .flatMap((record) =>
+      cluster.nodes
+        .filter((node) => !isSettledOn(node, record))
+        .map((node) => ({ nodeId: node.id, module: record.module, plan: planOf(record) })),
+    );
+}
+
+/** Warm releases and the fallback are left as the last rollout wrote them: they end by policy, not by the cluster pass. */
+function isSettledOn(node: KernelNode, record: EnvironmentRelease): boolean {
+  const wanted = node.assignment(record.module);
+  if (!wanted) return record.release === null;
+  return isSamePlan({ ...wanted, warm: [], fallback: null }, { ...planOf(record), fallback: null });
+}

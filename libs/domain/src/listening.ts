@@ -1,0 +1,36 @@
+import { second, type Instant } from './instant.js';
+
+/** A time during which no control plane was there to listen; half-open, in order, not overlapping. */
+export interface ListeningGap {
+  from: Instant;
+  to: Instant;
+}
+
+/** When someone listened: silence and waiting count only then. After a gap nodes get 15 s to report before they are judged. */
+export interface Listening {
+  /** The newest beat of a control plane. */
+  beatAt: Instant;
+  gaps: ListeningGap[];
+}
+
+/** Beats further apart than this are a gap. */
+export const beatGapMilliseconds = 5 * second;
+/** A node that is silent for this long while someone listens is lost. */
+export const lostAfterMilliseconds = 15 * second;
+
+/** How long of `from`-`to` someone listened, in milliseconds; never negative. */
+export function listenedMilliseconds(from: Instant, to: Instant, gaps: readonly ListeningGap[]): number {
+  const missed = gaps.reduce((sum, gap) => sum + overlap(from, to, gap.from, gap.to), 0);
+  return Math.max(0, to - from - missed);
+}
+
+/** True while nodes have not yet had the time to report after the newest gap, or the control plane has not beaten for too long. */
+export function isCatchingUp(listening: Listening, now: Instant): boolean {
+  if (now - listening.beatAt > beatGapMilliseconds) return true;
+  const newest = listening.gaps.at(-1);
+  return newest !== undefined && now - newest.to < lostAfterMilliseconds;
+}
+
+function overlap(from: Instant, to: Instant, otherFrom: Instant, otherTo: Instant): number {
+  return Math.max(0, Math.min(to, otherTo) - Math.max(from, otherFrom));
+}

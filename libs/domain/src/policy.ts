@@ -1,0 +1,89 @@
+import type { EnvironmentName, StrategyName } from './environment.js';
+
+/** A count of nodes ("1") or a share of them ("25%"). */
+export type CountOrPercent = string;
+
+export interface CanaryStep {
+  /** Share of the requests on every node that the target gets; 100 = it becomes the active release. */
+  percent: number;
+  /** Not before all nodes have given it that share for this long. */
+  minimumSeconds: number;
+  /** At the latest then the step is over, judged or not. */
+  maximumSeconds: number;
+}
+
+/** Limits that people understand, for every strategy. Shares are of answered requests; a failure is a 5xx, a time-out or no answer. */
+export interface Guards {
+  /** Below this many requests on the target nothing is judged. */
+  requestsMin: number;
+  /** Below this many failed requests on the target nothing is judged. */
+  failuresMin: number;
+  /** Beside stable: roll back when the target's failed share is above this many times stable's at the same time … */
+  failedShareRatioMax: number;
+  /** … and above it by more than this many percentage points. */
+  failedSharePointsMax: number;
+  /** Where no stable serves any more: roll back at this failed share (percent) … */
+  failedSharePercentMax: number;
+  /** … when it is also more than this many times the share of the minute before. */
+  failedShareTimesBeforeMax: number;
+  /** Unasked ends of the target's process on one node before it counts as a bad version. */
+  crashesMax: number;
+}
+
+/** Every number of how an environment takes a new release. */
+export interface Policy {
+  strategy: StrategyName;
+  canary: { scout: { percent: number; seconds: number } | null; steps: CanaryStep[] };
+  rolling: { maxUnavailable: CountOrPercent; maxSurge: CountOrPercent; minimumReadySeconds: number };
+  blueGreen: { autoPromote: boolean; bakeSeconds: number };
+  guards: Guards;
+  /** How long a replaced release stays started on its nodes. */
+  warmSeconds: number;
+  /** How long requests in flight may take to end in a replaced instance. */
+  drainSeconds: number;
+  /** So many silent nodes are left out of a rollout; more hold it. */
+  lostNodesMax: number;
+  /** A step that its nodes have not confirmed by then fails. Time without anyone listening does not count. */
+  progressDeadlineSeconds: number;
+  /** How long every live node must report the target healthy before a deployment has succeeded. */
+  validateSeconds: number;
+}
+
+const strategyOf: Record<EnvironmentName, StrategyName> = {
+  Development: 'Direct',
+  QA: 'Rolling',
+  Staging: 'BlueGreen',
+  Production: 'Canary',
+};
+
+/** The policy of an environment that nobody has changed. */
+export function defaultPolicy(environment: EnvironmentName): Policy {
+  return {
+    strategy: strategyOf[environment],
+    canary: {
+      scout: { percent: 5, seconds: 60 },
+      steps: [
+        { percent: 10, minimumSeconds: 120, maximumSeconds: 900 },
+        { percent: 30, minimumSeconds: 120, maximumSeconds: 900 },
+        { percent: 50, minimumSeconds: 120, maximumSeconds: 900 },
+        { percent: 100, minimumSeconds: 0, maximumSeconds: 900 },
+      ],
+    },
+    rolling: { maxUnavailable: '25%', maxSurge: '0', minimumReadySeconds: 5 },
+    blueGreen: { autoPromote: true, bakeSeconds: 30 },
+    guards: {
+      requestsMin: 50,
+      failuresMin: 3,
+      failedShareRatioMax: 2,
+      failedSharePointsMax: 0.5,
+      failedSharePercentMax: 5,
+      failedShareTimesBeforeMax: 3,
+      crashesMax: 1,
+    },
+    warmSeconds: 900,
+    drainSeconds: 30,
+    lostNodesMax: 1,
+    progressDeadlineSeconds: 600,
+    validateSeconds: 10,
+  };
+}

@@ -1,0 +1,42 @@
+import type { Progress } from '../deployment.js';
+import type { EnvironmentCluster } from '../environment-cluster.js';
+import type { Policy } from '../policy.js';
+import type { Release } from '../release.js';
+import type { Decision } from './decision.js';
+
+/** What one release experienced: answered requests, and failed ones among them (5xx, time-outs, no answer). */
+export interface Traffic {
+  requests: number;
+  failures: number;
+}
+
+/** What nodes reported of the module's traffic in this environment. */
+export interface RolloutTraffic {
+  /** Since the step in hand started. */
+  target: Traffic;
+  /** Every other release in the same time. */
+  stable: Traffic;
+  /** The minute before the target was given its first request, all releases. */
+  before: Traffic;
+}
+
+/** Everything a strategy may look at. */
+export interface RolloutView {
+  module: string;
+  policy: Policy;
+  cluster: EnvironmentCluster;
+  /** The way back; null: the module was absent. */
+  stable: Release | null;
+  target: Release;
+  /** Null before the first step. */
+  progress: Progress | null;
+  traffic: RolloutTraffic;
+  /** A person asked to go on without waiting for the bake. */
+  isPromoted: boolean;
+}
+
+/** How one environment is moved from the stable release to the target. Sync, total, pure: same view, same decision. */
+export interface Strategy {
+  readonly name: string;
+  decide(view: RolloutView): Decision;
+}
