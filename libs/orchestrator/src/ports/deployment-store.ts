@@ -1,0 +1,75 @@
+import type { Deployment, DeploymentRequest, DeploymentStatus, EnvironmentName, Stage } from '@hotswap/domain';
+import type { Page, PageRequest } from './page.js';
+
+export interface NewDeployment {
+  module: string;
+  version: string;
+  targetEnvironment: EnvironmentName;
+  requesterEmail: string;
+  description: string | null;
+  metadata: Record<string, string>;
+  requireApproval: boolean;
+  traceparent: string | null;
+  /** Header Idempotency-Key and a digest of the body it came with. */
+  idempotency: { key: string; bodyDigest: string } | null;
+}
+
+export interface DeploymentRecord {
+  deployment: Deployment;
+  stages: Stage[];
+  /** Nodes of the environment of each started Deploy stage, counted for display, by stage id. */
+  nodes: Record<string, { total: number; updated: number; ready: number; failed: number }>;
+}
+
+export type CreateOutcome =
+  | { kind: 'created' | 'repeated'; id: string }
+  | { kind: 'module-not-found' | 'version-not-found' | 'version-withdrawn' | 'idempotency-key-reused' }
+  | { kind: 'deployment-in-progress'; id: string };
+
+export type RequestOutcome =
+  | { kind: 'accepted' }
+  | { kind: 'deployment-not-found' | 'not-running' | 'nothing-to-roll-back' }
+  | { kind: 'not-current'; message: string }
+  | { kind: 'deployment-in-progress'; id: string };
+
+export interface DeploymentFilter {
+  status?: DeploymentStatus;
+  module?: string;
+  /** Deployments whose target it is. */
+  environment?: EnvironmentName;
+  /** Created at or after / before. */
+  from?: Date;
+  to?: Date;
+}
+
+export interface DeploymentEvent {
+  id: number;
+  at: Date;
+  type: string;
+  stage: string | null;
+  environment: EnvironmentName | null;
+  message: string;
+  data: Record<string, unknown>;
+}
+
+/** What the API asks of deployments: create, look, and write down what people want of them. */
+export abstract class DeploymentStore {
+  /**
+   * Writes the deployment and all its stages in one transaction. A unique index on unfinished Deploy stages per (environment, module)
+   * decides conflicts. The artifact is the published version's.
+   */
+  abstract create(deployment: NewDeployment): Promise<CreateOutcome>;
+  abstract find(id: string): Promise<DeploymentRecord | null>;
+  /** Newest first. */
+  abstract list(filter: DeploymentFilter, page: PageRequest): Promise<Page<DeploymentRecord>>;
+  /** Oldest first; null: no such deployment. `afterId`: only newer events. */
+  abstract events(id: string, page: PageRequest & { afterId?: number }): Promise<Page<DeploymentEvent> | null>;
+  /**
+   * Writes a request into the row and wakes the loop. A finished (`Succeeded`) deployment is reopened by `roll-back`: in one transaction its
+   * Deploy stages in scope become `RollingBack` where the environment still runs what they brought (`not-current` otherwise), and the
+   * deployment `RollingBack`. `nothing-to-roll-back`: no node was touched, or it is taken back already. `at` of the request is the store's.
+   */
+  abstract request(id: string, request: WithoutTime<DeploymentRequest>): Promise<RequestOutcome>;
+}
+
+type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;

@@ -1,0 +1,44 @@
+import type { EnvironmentName } from '@hotswap/domain';
+import type { Page, PageRequest } from './page.js';
+
+export interface NewModuleVersion {
+  name: string;
+  version: string;
+  digest: string;
+  bytes: Buffer;
+  /** The validated manifest with its defaults written out. */
+  manifest: object;
+  bundles: unknown[];
+  signers: string[];
+}
+
+export interface ModuleVersion {
+  name: string;
+  version: string;
+  digest: string;
+  sizeBytes: number;
+  manifest: object;
+  signers: string[];
+  publishedAt: Date;
+}
+
+export interface ModuleSummary {
+  name: string;
+  /** Newest semver first. */
+  versions: string[];
+  /** Environment -> version that it runs. */
+  environments: Partial<Record<EnvironmentName, string>>;
+}
+
+export abstract class ModuleCatalog {
+  /** `same`: these very bytes were there already (new bundles are added); `other`: the version exists with other bytes, nothing was written. */
+  abstract publish(
+    version: NewModuleVersion,
+  ): Promise<{ outcome: 'created' | 'same' | 'other'; published: ModuleVersion }>;
+  abstract list(page: PageRequest): Promise<Page<ModuleSummary>>;
+  abstract find(name: string): Promise<ModuleSummary | null>;
+  abstract findVersion(name: string, version: string): Promise<ModuleVersion | null>;
+  /** The stored bytes as they are, unverified: whoever loads them checks the digest. */
+  abstract artifactBytes(digest: string): Promise<Buffer | null>;
+  abstract bundles(digest: string): Promise<unknown[]>;
+}
