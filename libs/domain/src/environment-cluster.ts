@@ -1,6 +1,6 @@
 import type { EnvironmentName } from './environment.js';
 import type { Instant } from './instant.js';
-import { isSamePlan, type KernelNode, type NodePlan } from './kernel-node.js';
+import { routesAlike, type KernelNode, type NodePlan } from './kernel-node.js';
 import type { Listening } from './listening.js';
 import type { EnvironmentRelease } from './release.js';
 
@@ -69,9 +69,7 @@ export function planCluster(cluster: EnvironmentCluster): { nodeId: string; modu
     );
 }
 
-/** Warm releases and the fallback are left as the last rollout wrote them: they end by policy, not by the cluster pass. */
 function isSettledOn(node: KernelNode, record: EnvironmentRelease): boolean {
   const wanted = node.assignment(record.module);
-  if (!wanted) return record.release === null;
-  return isSamePlan({ ...wanted, warm: [], fallback: null }, { ...planOf(record), fallback: null });
+  return wanted ? routesAlike(wanted, planOf(record)) : record.release === null;
 }

@@ -12,3 +12,8 @@ export * from './release.js';
 export * from './rollout/decision.js';
 export * from './rollout/evidence.js';
 export * from './rollout/rollout-view.js';
+export { decideBlueGreen } from './strategies/blue-green.js';
+export { decideCanary } from './strategies/canary.js';
+export { decideDirect } from './strategies/direct.js';
+export { decideRollBack, planRollBack } from './strategies/roll-back.js';
+export { decideRolling, resolveBudget } from './strategies/rolling.js';

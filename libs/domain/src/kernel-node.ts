@@ -134,14 +134,12 @@ export class KernelNode {
   }
 }
 
-/** Equal for the node: the same releases in the same places. */
-export function isSamePlan(a: NodePlan | null, b: NodePlan): boolean {
+/** Equal in what gets requests: the same active release, the same candidate, the same share. Warm releases and the fallback only follow from how it came to that. */
+export function routesAlike(a: NodePlan | null, b: NodePlan): boolean {
   return (
     a !== null &&
     a.active?.digest === b.active?.digest &&
     a.candidate?.digest === b.candidate?.digest &&
-    a.candidatePercent === b.candidatePercent &&
-    a.fallback?.digest === b.fallback?.digest &&
-    a.warm.map(({ digest }) => digest).join() === b.warm.map(({ digest }) => digest).join()
+    a.candidatePercent === b.candidatePercent
   );
 }

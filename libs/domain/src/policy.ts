@@ -73,7 +73,7 @@ export function defaultPolicy(environment: EnvironmentName): Policy {
     blueGreen: { autoPromote: true, bakeSeconds: 30 },
     guards: {
       requestsMin: 50,
-      failuresMin: 3,
+      failuresMin: 5,
       failedShareRatioMax: 2,
       failedSharePointsMax: 0.5,
       failedSharePercentMax: 5,

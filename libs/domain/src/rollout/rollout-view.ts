@@ -1,5 +1,6 @@
 import type { Progress } from '../deployment.js';
 import type { EnvironmentCluster } from '../environment-cluster.js';
+import type { Instant } from '../instant.js';
 import type { Policy } from '../policy.js';
 import type { Release } from '../release.js';
 import type { Decision } from './decision.js';
@@ -28,11 +29,11 @@ export interface RolloutView {
   /** The way back; null: the module was absent. */
   stable: Release | null;
   target: Release;
+  /** When the stage started. */
+  startedAt: Instant;
   /** Null before the first step. */
   progress: Progress | null;
   traffic: RolloutTraffic;
-  /** A person asked to go on without waiting for the bake. */
-  isPromoted: boolean;
 }
 
 /** How one environment is moved from the stable release to the target. Sync, total, pure: same view, same decision. */

@@ -1,0 +1,48 @@
+import type { CanaryStep } from '../policy.js';
+import type { Decision } from '../rollout/decision.js';
+import type { RolloutView } from '../rollout/rollout-view.js';
+import { decideDirect } from './direct.js';
+import { beside, onStable, onTarget } from './plans.js';
+import { decideSteps, type Step } from './steps.js';
+
+/**
+ * A scout (one node, a small share), then on all nodes a growing share of requests. Each request is given to stable or target by chance
+ * inside the node, so both see the same nodes, times and traffic.
+ */
+export function decideCanary(view: RolloutView): Decision {
+  if (!view.stable) return decideDirect(view);
+  const { steps } = view.policy.canary;
+  const withEnd =
+    steps.at(-1)?.percent === 100 ? steps : [...steps, { percent: 100, minimumSeconds: 0, maximumSeconds: 0 }];
+  const shares = withEnd.map((step, index) => shareStep(view, step, index + 1, withEnd.length));
+  return decideSteps(view, [...scoutStep(view, withEnd.length), ...shares]);
+}
+
+function scoutStep(view: RolloutView, of: number): Step[] {
+  const { scout } = view.policy.canary;
+  const scoutNodeId = view.progress?.scoutNodeId ?? view.cluster.live[0]?.id ?? null;
+  if (!scout || view.cluster.live.length < 2) return [];
+  return [
+    {
+      number: 0,
+      targetPercent: scout.percent,
+      scoutNodeId,
+      title: `Canary scout before step 1 of ${of} (${scout.percent} % of requests on one node)`,
+      plan: (node) => (node.id === scoutNodeId ? beside(view, scout.percent) : onStable(view.stable)),
+      bake: { minimumSeconds: scout.seconds, maximumSeconds: scout.seconds, isManual: false },
+    },
+  ];
+}
+
+function shareStep(view: RolloutView, step: CanaryStep, number: number, of: number): Step {
+  const { percent, minimumSeconds, maximumSeconds } = step;
+  return {
+    number,
+    targetPercent: percent,
+    scoutNodeId: view.progress?.scoutNodeId ?? null,
+    title: `Canary step ${number} of ${of} (${percent} % of requests)`,
+    plan: () => (percent >= 100 ? onTarget(view) : beside(view, percent)),
+    // At 100 % stable serves no more: there is nothing left to wait for a comparison with.
+    bake: { minimumSeconds, maximumSeconds: percent >= 100 ? minimumSeconds : maximumSeconds, isManual: false },
+  };
+}

@@ -1,0 +1,74 @@
+import { inSeconds, reason, type Reason } from '../reason.js';
+import { isCatchingUp, listenedMilliseconds } from '../listening.js';
+import { second, type Instant } from '../instant.js';
+import type { Decision } from '../rollout/decision.js';
+import type { RolloutView } from '../rollout/rollout-view.js';
+
+/** How soon a hold that waits for nodes looks again: their reports send no wake-up. */
+const lookAgainMilliseconds = 400;
+
+export function hold(view: RolloutView, because: Reason): Decision {
+  return { kind: 'hold', because, recheckAt: view.cluster.now + lookAgainMilliseconds };
+}
+
+/** What keeps a rollout from doing anything, good or bad, whatever its strategy. Null: go on. */
+export function findObstacle(view: RolloutView): Reason | null {
+  const { cluster, policy } = view;
+  if (isCatchingUp(cluster.listening, cluster.now)) {
+    return reason('catching-up', 'The control plane was away; nodes get 15 s to report before they are judged');
+  }
+  const lost = cluster.lost.map(({ id }) => id);
+  if (lost.length > policy.lostNodesMax) {
+    return reason(
+      'nodes-lost',
+      `${lost.length} nodes are silent, at most ${policy.lostNodesMax} may be: waiting for them`,
+      {
+        lost,
+        lostNodesMax: policy.lostNodesMax,
+      },
+    );
+  }
+  return null;
+}
+
+/** The first look: is there anything to roll out to? */
+export function findEmptiness(view: RolloutView): Decision | null {
+  if (view.cluster.live.length > 0) return null;
+  const because = reason('no-live-nodes', `${view.cluster.environment} has no live node to roll out to`);
+  return isOverdue(view, view.startedAt) ? { kind: 'roll-back', because } : hold(view, because);
+}
+
+/** Listened milliseconds since then. */
+export function elapsed({ cluster }: RolloutView, since: Instant): number {
+  return listenedMilliseconds(since, cluster.now, cluster.listening.gaps);
+}
+
+/** Nodes were given the policy's progress deadline since then. */
+export function isOverdue(view: RolloutView, since: Instant): boolean {
+  return elapsed(view, since) > view.policy.progressDeadlineSeconds * second;
+}
+
+/** Holds for live nodes that have not confirmed, until the deadline; null: all have. */
+export function awaitConfirmation(view: RolloutView, since: Instant): Decision | null {
+  const waiting = view.cluster.live.filter((node) => !node.confirms(view.module)).map(({ id }) => id);
+  if (waiting.length === 0) return null;
+  const numbers = { waiting, waitedMilliseconds: elapsed(view, since) };
+  if (isOverdue(view, since)) {
+    const because = reason(
+      'progress-deadline',
+      `${waiting.length} nodes did not confirm within ${view.policy.progressDeadlineSeconds} s`,
+      numbers,
+    );
+    return { kind: 'roll-back', because };
+  }
+  const message = `${waiting.length} of ${view.cluster.live.length} nodes have not confirmed yet, after ${inSeconds(numbers.waitedMilliseconds)}`;
+  return hold(view, reason('waiting-for-nodes', message, numbers));
+}
+
+/** Since when every live node has been doing what the step asks. */
+export function confirmedSince(view: RolloutView, stepStartedAt: Instant): Instant {
+  return Math.max(
+    stepStartedAt,
+    ...view.cluster.live.map((node) => node.observation(view.module)?.since ?? stepStartedAt),
+  );
+}
