@@ -17,3 +17,4 @@ export { decideCanary } from './strategies/canary.js';
 export { decideDirect } from './strategies/direct.js';
 export { decideRollBack, planRollBack } from './strategies/roll-back.js';
 export { decideRolling, resolveBudget } from './strategies/rolling.js';
+export * from './violations.js';

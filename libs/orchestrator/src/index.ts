@@ -1,3 +1,11 @@
+export { ArtifactVerifier, orchestratorTrust, type Verdict } from './artifact-verifier.js';
+export { DeploymentPipeline } from './deployment-pipeline.js';
+export {
+  DistributedKernelOrchestrator,
+  PublishRefused,
+  type PublishRefusal,
+} from './distributed-kernel-orchestrator.js';
+export { OrchestratorModule } from './orchestrator.module.js';
 export * from './ports/cluster-store.js';
 export * from './ports/control-plane-clock.js';
 export * from './ports/deployment-store.js';
@@ -8,3 +16,6 @@ export * from './ports/node-registry.js';
 export * from './ports/page.js';
 export * from './ports/rollout-store.js';
 export * from './ports/wake-ups.js';
+export { reconcileCluster } from './reconcile/reconcile-cluster.js';
+export { reconcileDeployment, type ReconcileOutcome } from './reconcile/reconcile-deployment.js';
+export { rolloutStrategies, StrategyRegistry } from './strategies/strategy-registry.js';

@@ -1,0 +1,92 @@
+import { Injectable } from '@nestjs/common';
+import { ArtifactError, readArtifact, SignatureError, type Artifact } from '@hotswap/module-kit';
+import { ArtifactVerifier } from './artifact-verifier.js';
+import {
+  DeploymentStore,
+  type CreateOutcome,
+  type NewDeployment,
+  type RequestOutcome,
+} from './ports/deployment-store.js';
+import { ModuleCatalog, type ModuleVersion } from './ports/module-catalog.js';
+import { currentTraceparent } from './traceparent.js';
+
+export type PublishRefusal =
+  'signature-missing' | 'signature-invalid' | 'untrusted-signer' | 'artifact-invalid' | 'version-exists';
+
+/** Why an artifact was not published; nothing was written. */
+export class PublishRefused extends Error {
+  override name = 'PublishRefused';
+
+  constructor(
+    readonly code: PublishRefusal,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/**
+ * What the outside asks of the control plane. Every command is one transaction that writes down what is wanted; the reconcile loop of any replica
+ * makes it true.
+ */
+@Injectable()
+export class DistributedKernelOrchestrator {
+  constructor(
+    private readonly deployments: DeploymentStore,
+    private readonly catalog: ModuleCatalog,
+    private readonly verifier: ArtifactVerifier,
+  ) {}
+
+  /** Publishes one version of a module; throws PublishRefused. */
+  async publish(bytes: Buffer, bundles: unknown[]): Promise<{ outcome: 'created' | 'same'; published: ModuleVersion }> {
+    const artifact = await readOrRefuse(bytes);
+    const { name, version, digest, manifest } = artifact;
+    const signers = this.signersOrRefuse(artifact, bundles);
+    const { outcome, published } = await this.catalog.publish({
+      name,
+      version,
+      digest,
+      bytes,
+      manifest,
+      bundles,
+      signers,
+    });
+    if (outcome === 'other') {
+      const message = `${name} ${version} is published with other bytes (${published.digest}); a version never changes: raise the version`;
+      throw new PublishRefused('version-exists', message);
+    }
+    return { outcome, published };
+  }
+
+  /** Writes the deployment and its stages; the reconcile loop takes it from there. */
+  deploy(deployment: Omit<NewDeployment, 'traceparent'>): Promise<CreateOutcome> {
+    return this.deployments.create({ ...deployment, traceparent: currentTraceparent() });
+  }
+
+  rollBack(id: string, scope: 'environment' | 'all', reason: string | null): Promise<RequestOutcome> {
+    return this.deployments.request(id, { kind: 'roll-back', scope, reason });
+  }
+
+  cancel(id: string, reason: string | null): Promise<RequestOutcome> {
+    return this.deployments.request(id, { kind: 'cancel', reason });
+  }
+
+  private signersOrRefuse(artifact: Artifact, bundles: unknown[]): string[] {
+    try {
+      return this.verifier.signers(artifact, bundles);
+    } catch (error) {
+      if (error instanceof SignatureError) throw new PublishRefused(error.code, error.message, { cause: error });
+      throw error;
+    }
+  }
+}
+
+async function readOrRefuse(bytes: Buffer): Promise<Artifact> {
+  try {
+    return await readArtifact(bytes);
+  } catch (error) {
+    if (error instanceof ArtifactError) throw new PublishRefused('artifact-invalid', error.message, { cause: error });
+    throw error;
+  }
+}

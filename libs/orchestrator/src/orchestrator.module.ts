@@ -1,0 +1,35 @@
+import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common';
+import type { Strategy } from '@hotswap/domain';
+import type { Trust } from '@hotswap/module-kit';
+import { ArtifactVerifier, orchestratorTrust } from './artifact-verifier.js';
+import { DeploymentPipeline } from './deployment-pipeline.js';
+import { DistributedKernelOrchestrator } from './distributed-kernel-orchestrator.js';
+import { EvidenceGatherer } from './reconcile/gather-evidence.js';
+import { ReconcileLoop } from './reconcile/reconcile-loop.js';
+import { BlueGreenStrategy, CanaryStrategy, DirectStrategy, RollingStrategy } from './strategies/strategies.js';
+import { rolloutStrategies, StrategyRegistry } from './strategies/strategy-registry.js';
+
+const builtIn = [DirectStrategy, RollingStrategy, BlueGreenStrategy, CanaryStrategy];
+
+/** The orchestrator; `imports` bring the stores (the ports' implementations). */
+@Module({})
+export class OrchestratorModule {
+  static forRoot({ trust, imports }: { trust: Trust; imports: NonNullable<ModuleMetadata['imports']> }): DynamicModule {
+    return {
+      module: OrchestratorModule,
+      imports,
+      providers: [
+        { provide: orchestratorTrust, useValue: trust },
+        ...builtIn,
+        { provide: rolloutStrategies, useFactory: (...strategies: Strategy[]) => strategies, inject: builtIn },
+        StrategyRegistry,
+        DeploymentPipeline,
+        ArtifactVerifier,
+        EvidenceGatherer,
+        ReconcileLoop,
+        DistributedKernelOrchestrator,
+      ],
+      exports: [DistributedKernelOrchestrator],
+    };
+  }
+}

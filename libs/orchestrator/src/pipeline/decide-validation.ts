@@ -1,0 +1,61 @@
+import {
+  inSeconds,
+  isCatchingUp,
+  listenedMilliseconds,
+  reason,
+  second,
+  type DeploymentView,
+  type PipelineDecision,
+  type Reason,
+  type Stage,
+} from '@hotswap/domain';
+import { completeStage, environmentOf, hold } from './stage-decision.js';
+
+const lookAgainMilliseconds = 1000;
+
+/** Validate: every live node must report the target active and healthy for a while without a break; else it is taken back. */
+export function decideValidation(view: DeploymentView, stage: Stage): PipelineDecision | { fails: Reason } {
+  const { cluster, policy } = environmentOf(view);
+  const { module } = view.deployment;
+  const target = view.stages.find(
+    ({ name, environment }) => name === 'Deploy' && environment === stage.environment,
+  )?.to;
+  const since = stage.startedAt ?? view.now;
+  const wait = (code: string, message: string, data: Record<string, unknown> = {}) =>
+    hold(view, stage, 'Running', 'Running', reason(code, message, data), view.now + lookAgainMilliseconds);
+  if (stage.status === 'Pending' || isCatchingUp(cluster.listening, view.now)) {
+    return wait(
+      'validating',
+      `Every node of ${cluster.environment} must serve ${view.deployment.version} for ${policy.validateSeconds} s`,
+    );
+  }
+
+  const failed = cluster.live.find((node) => target && node.failureOf(module, target));
+  if (failed && target) {
+    const error = failed.failureOf(module, target)?.error ?? 'no message';
+    return {
+      fails: reason('validation-failed', `${target.version} stopped working on node ${failed.id}: ${error}`, {
+        nodeId: failed.id,
+        error,
+      }),
+    };
+  }
+  const serving = cluster.live.filter(
+    (node) => node.state(view.now, cluster.listening) === 'Ready' && node.confirms(module),
+  );
+  const servingSince = Math.max(since, ...serving.map((node) => node.observation(module)?.since ?? since));
+  const served = listenedMilliseconds(servingSince, view.now, cluster.listening.gaps);
+  const isComplete = serving.length > 0 && serving.length === cluster.live.length;
+  const numbers = { serving: serving.length, live: cluster.live.length, servedMilliseconds: served };
+  const sentence = `${serving.length} of ${cluster.live.length} live nodes of ${cluster.environment} have served ${view.deployment.version} for ${inSeconds(served)}`;
+  if (isComplete && served >= policy.validateSeconds * second) {
+    return completeStage(view, stage, reason('validated', sentence, numbers), { status: 'Succeeded' });
+  }
+  if (
+    !isComplete &&
+    listenedMilliseconds(since, view.now, cluster.listening.gaps) > policy.progressDeadlineSeconds * second
+  ) {
+    return { fails: reason('validation-deadline', sentence, numbers) };
+  }
+  return wait('validating', `${sentence}, of ${policy.validateSeconds} s`, numbers);
+}

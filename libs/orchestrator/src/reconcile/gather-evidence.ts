@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import { EvidenceStore, type ClaimedEvidence } from '../ports/evidence-store.js';
+import { ModuleCatalog } from '../ports/module-catalog.js';
+import { ArtifactVerifier } from '../artifact-verifier.js';
+
+const claimLimit = 4;
+const leaseSeconds = 20;
+
+/** Does the I/O that decisions asked for, claimed apart from their deployments, and stores what it found. */
+@Injectable()
+export class EvidenceGatherer {
+  constructor(
+    private readonly evidence: EvidenceStore,
+    private readonly catalog: ModuleCatalog,
+    private readonly verifier: ArtifactVerifier,
+  ) {}
+
+  /** Answers how many requests it answered. */
+  async gather(): Promise<number> {
+    const claimed = await this.evidence.claimRequested(claimLimit, leaseSeconds);
+    for (const request of claimed) await this.evidence.answer(request, await this.verify(request));
+    return claimed.length;
+  }
+
+  private async verify({ subject, module, version, environments }: ClaimedEvidence) {
+    const bytes = await this.catalog.artifactBytes(subject);
+    if (!bytes) return refused(`The artifact ${subject} is not stored any more: publish ${module} ${version} again`);
+    const bundles = await this.catalog.bundles(subject);
+    const verdict = this.verifier.verify({ name: module, version, digest: subject, bytes }, bundles, environments);
+    if (!verdict.trusted) return refused(verdict.because);
+    const data = { signers: verdict.signers };
+    return { status: 'Passed' as const, message: `Signed by ${verdict.signers.join(', ')}`, data };
+  }
+}
+
+function refused(message: string) {
+  return { status: 'Refused' as const, message, data: {} };
+}

@@ -1,0 +1,83 @@
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { environments } from '@hotswap/domain';
+import { DeploymentPipeline } from '../deployment-pipeline.js';
+import { ClusterStore } from '../ports/cluster-store.js';
+import { ControlPlaneClock } from '../ports/control-plane-clock.js';
+import { RolloutStore } from '../ports/rollout-store.js';
+import { WakeUps } from '../ports/wake-ups.js';
+import { EvidenceGatherer } from './gather-evidence.js';
+import { Pacemaker } from './pacemaker.js';
+import { reconcileCluster } from './reconcile-cluster.js';
+import { reconcileDeployment } from './reconcile-deployment.js';
+
+const beatMilliseconds = 1000;
+const pruneMilliseconds = 60_000;
+const claimLimit = 8;
+const leaseSeconds = 10;
+
+/**
+ * Makes the world follow the rows: any replica may run it, none has to. Each duty has its own pace; wake-ups only make the deployments' and the
+ * evidence's turn come sooner.
+ */
+@Injectable()
+export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(ReconcileLoop.name);
+  private readonly duties: Pacemaker[];
+  private unsubscribe: () => void = () => undefined;
+
+  constructor(
+    private readonly rollouts: RolloutStore,
+    private readonly clusters: ClusterStore,
+    private readonly clock: ControlPlaneClock,
+    private readonly wakeUps: WakeUps,
+    private readonly evidence: EvidenceGatherer,
+    private readonly pipeline: DeploymentPipeline,
+  ) {
+    const onError = (name: string) => (error: unknown) =>
+      this.logger.warn(`${name} failed, tried again: ${error instanceof Error ? error.message : String(error)}`);
+    this.duties = [
+      new Pacemaker(beatMilliseconds, () => this.clock.beat(), onError('Beat')),
+      new Pacemaker(300, () => this.reconcileDue(), onError('Reconciling deployments')),
+      new Pacemaker(1000, () => this.reconcileClusters(), onError('The cluster pass')),
+      new Pacemaker(1000, () => this.gatherEvidence(), onError('Gathering evidence')),
+      new Pacemaker(pruneMilliseconds, () => this.clock.prune(), onError('Pruning')),
+    ];
+  }
+
+  onApplicationBootstrap(): void {
+    for (const duty of this.duties) duty.start();
+    this.unsubscribe = this.wakeUps.subscribe(() => this.duties.forEach((duty) => duty.nudge()));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.unsubscribe();
+    await Promise.all(this.duties.map((duty) => duty.stop()));
+  }
+
+  private async reconcileDue(): Promise<void> {
+    for (;;) {
+      const due = await this.rollouts.claimDue(claimLimit, leaseSeconds);
+      await Promise.all(due.map((id) => this.reconcileOne(id)));
+      if (due.length < claimLimit) return;
+    }
+  }
+
+  private async reconcileOne(id: string): Promise<void> {
+    await reconcileDeployment(id, {
+      store: this.rollouts,
+      pipeline: this.pipeline,
+      alarm: (violations) =>
+        this.logger.error(
+          `Decision refused for deployment ${id}: ${violations.map(({ rule, detail }) => `${rule} (${detail})`).join('; ')}`,
+        ),
+    });
+  }
+
+  private async reconcileClusters(): Promise<void> {
+    for (const environment of environments) await reconcileCluster(environment, this.clusters);
+  }
+
+  private async gatherEvidence(): Promise<void> {
+    while ((await this.evidence.gather()) > 0);
+  }
+}
