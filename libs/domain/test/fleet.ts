@@ -1,0 +1,129 @@
+import {
+  defaultPolicy,
+  EnvironmentCluster,
+  KernelNode,
+  type EnvironmentName,
+  type ModuleObservation,
+  type NodeAssignment,
+  type Policy,
+  type Progress,
+  type Release,
+  type RolloutView,
+} from '@hotswap/domain';
+
+export const now = Date.UTC(2030, 0, 1);
+const module = 'payments';
+
+/** `v1` -> the release of version 1.0.0. */
+export function release(name: string): Release {
+  return {
+    digest: `sha256:${name}`,
+    module,
+    version: `${name.slice(1)}.0.0`,
+    artifact: `sha256:artifact-${name}`,
+    configurationRevision: 0,
+    configuration: {},
+  };
+}
+
+/**
+ * A fleet in one line: `a:v1 b:v1+v2@10 c:v2? d:v2! e:v1~ f:-`. Name, active release, candidate and its percent; `?` assigned but not
+ * confirmed, `!` the newest release failed there, `~` silent, `-` nothing assigned, `<N` confirmed N seconds ago (default 3600).
+ */
+export function fleet(line: string, environment: EnvironmentName = 'Production'): EnvironmentCluster {
+  const nodes = line
+    .split(' ')
+    .filter(Boolean)
+    .map((word) => parseNode(word, environment));
+  return new EnvironmentCluster(environment, nodes, [], now, { beatAt: now, gaps: [] });
+}
+
+export function view(
+  line: string,
+  overrides: Partial<RolloutView> & { environment?: EnvironmentName; policyOf?: (policy: Policy) => Policy } = {},
+): RolloutView {
+  const { environment = 'Production', policyOf = (policy) => policy, ...rest } = overrides;
+  return {
+    module,
+    policy: policyOf(defaultPolicy(environment)),
+    cluster: fleet(line, environment),
+    stable: release('v1'),
+    target: release('v2'),
+    startedAt: now,
+    progress: null,
+    traffic: noTraffic,
+    ...rest,
+  };
+}
+
+export const noTraffic = {
+  target: { requests: 0, failures: 0 },
+  stable: { requests: 0, failures: 0 },
+  before: { requests: 0, failures: 0 },
+};
+
+export function progress(number: number, changes: Partial<Progress> = {}): Progress {
+  return {
+    number,
+    of: 4,
+    targetPercent: 10,
+    stepStartedAt: now - 3_600_000,
+    scoutNodeId: 'a',
+    exposedAt: now - 3_600_000,
+    ...changes,
+  };
+}
+
+function parseNode(word: string, environment: EnvironmentName): KernelNode {
+  const match =
+    /^(?<id>\w+):(?<active>-|v\d+)(?:\+(?<candidate>v\d+)@(?<percent>\d+))?(?<mark>[?!~]?)(?:<(?<seconds>\d+))?$/.exec(
+      word,
+    );
+  if (!match?.groups) throw new Error(`Not a node: ${word}`);
+  const { id = '', active = '-', candidate, percent, mark, seconds } = match.groups;
+  const confirmed = mark !== '?' && mark !== '!';
+  const assignment: NodeAssignment | null =
+    active === '-'
+      ? null
+      : {
+          active: release(active),
+          candidate: candidate ? release(candidate) : null,
+          candidatePercent: Number(percent ?? 0),
+          warm: [],
+          fallback: null,
+          epoch: 1,
+          revision: 2,
+        };
+  const observation: ModuleObservation = {
+    active: active === '-' || !confirmed ? null : release(active).digest,
+    candidate: confirmed && candidate ? release(candidate).digest : null,
+    candidatePercent: confirmed ? Number(percent ?? 0) : 0,
+    servingFallback: false,
+    since: now - Number(seconds ?? 3600) * 1000,
+    instances: [active, candidate]
+      .filter((each) => each !== undefined && each !== '-')
+      .map((each) => ({
+        release: release(each as string).digest,
+        version: release(each as string).version,
+        state: mark === '!' && each === (candidate ?? active) ? 'Failed' : mark === '?' ? 'Loading' : 'Ready',
+        error: mark === '!' ? 'smoke check 1: expected 200, got 500' : null,
+        failureKind: mark === '!' ? 'smoke' : null,
+        crashes: 0,
+      })),
+  };
+  return new KernelNode({
+    id,
+    environment,
+    hostname: 'host',
+    address: 'http://127.0.0.1:1',
+    zone: null,
+    bootId: 'boot',
+    pid: 1,
+    reportedState: 'Ready',
+    joinedAt: now - 7_200_000,
+    lastHeartbeatAt: mark === '~' ? now - 60_000 : now,
+    accepted: { epoch: 1, revision: mark === '?' ? 1 : 2 },
+    assignments: new Map(assignment ? [[module, assignment]] : []),
+    observations: new Map(active === '-' ? [] : [[module, observation]]),
+  });
+}
