@@ -1,0 +1,195 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { DeploymentPipeline } from '../src/deployment-pipeline.js';
+import { reconcileDeployment } from '../src/reconcile/reconcile-deployment.js';
+import { BlueGreenStrategy, CanaryStrategy, DirectStrategy, RollingStrategy } from '../src/strategies/strategies.js';
+import { StrategyRegistry } from '../src/strategies/strategy-registry.js';
+import { World } from './world.js';
+
+const pipeline = new DeploymentPipeline(
+  new StrategyRegistry([new DirectStrategy(), new RollingStrategy(), new BlueGreenStrategy(), new CanaryStrategy()]),
+);
+
+describe('A deployment to Production', () => {
+  it('passes all environments in order and leaves every record on the target, stable as the way back', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+    expect(world.stages.map(({ status }) => status)).toEqual(Array(6).fill('Succeeded'));
+    for (const environment of world.way) {
+      expect(world.serving(environment)).toEqual(['v2', 'v2']);
+      expect(world.records.get(environment)).toMatchObject({
+        release: { version: '2.0.0' },
+        previous: { version: '1.0.0' },
+        ownerStageId: null,
+      });
+    }
+    const strategies = world.stages.filter(({ name }) => name === 'Deploy').map(({ strategy }) => strategy);
+    expect(strategies).toEqual(['Direct', 'Rolling', 'BlueGreen', 'Canary']);
+  });
+
+  it('shows both versions side by side in Production on its way', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    const seen = new Set<string>();
+    await run(world, () => world.serving('Production').forEach((each) => seen.add(each)));
+    expect([...seen]).toEqual(['v1', 'v1+v2@5', 'v1+v2@10', 'v1+v2@30', 'v1+v2@50', 'v2']);
+  });
+
+  it('skips environments that run the release already', async () => {
+    const world = new World({ stable: 'v2', target: 'v2' });
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+    expect(world.statusOf('Deploy', 'Production')).toBe('Skipped');
+  });
+
+  it('deploys where nothing ran before', async () => {
+    const world = new World({ stable: null, target: 'v2' });
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+    expect(world.serving('Production')).toEqual(['v2', 'v2']);
+  });
+
+  it('ends Failed before any node is touched when the signature is refused', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    world.signature = 'Refused';
+    await run(world);
+    expect(world.deployment).toMatchObject({ status: 'Failed', reason: { code: 'signature-refused' } });
+    expect(world.stages.map(({ status }) => status)).toEqual(['Failed', ...Array<string>(5).fill('Skipped')]);
+    expect(world.decisions.every(({ assign }) => assign.length === 0)).toBe(true);
+  });
+
+  it('takes the environment in hand back when the target cannot run, and keeps those before it', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world, () => {
+      if (world.statusOf('Deploy', 'Staging') === 'Running') world.broken.add('2.0.0');
+    });
+    expect(world.deployment).toMatchObject({ status: 'RolledBack', reason: { code: 'target-failed' } });
+    expect(world.serving('QA')).toEqual(['v2', 'v2']);
+    expect(world.serving('Staging')).toEqual(['v1', 'v1']);
+    expect(world.serving('Production')).toEqual(['v1', 'v1']);
+    expect(world.statusOf('Deploy', 'Production')).toBe('Skipped');
+  });
+
+  it('takes Production back on failing requests', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world, () => {
+      if (world.serving('Production').includes('v1+v2@10')) world.traffic.target = { requests: 1000, failures: 50 };
+    });
+    expect(world.deployment).toMatchObject({ status: 'RolledBack', reason: { code: 'failed-share-above-stable' } });
+    expect(world.serving('Production')).toEqual(['v1', 'v1']);
+  });
+
+  it('takes all environments back when asked to', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world, () => {
+      if (world.serving('Production').includes('v1+v2@30') && !world.deployment.request) {
+        world.request({ kind: 'roll-back', scope: 'all', reason: 'wrong fees', at: world.now });
+      }
+    });
+    expect(world.deployment.status).toBe('RolledBack');
+    for (const environment of world.way) expect(world.serving(environment)).toEqual(['v1', 'v1']);
+  });
+
+  it('cancel takes back the environment in hand', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world, () => {
+      if (world.statusOf('Deploy', 'QA') === 'Running' && !world.deployment.request)
+        world.request({ kind: 'cancel', reason: null, at: world.now });
+    });
+    expect(world.deployment.status).toBe('Cancelled');
+    expect(world.serving('Development')).toEqual(['v2', 'v2']);
+    expect(world.serving('QA')).toEqual(['v1', 'v1']);
+  });
+
+  it('a first deployment that is taken back leaves the module absent', async () => {
+    const world = new World({ stable: null, target: 'v2', upTo: 'Development' });
+    await run(world, () => {
+      if (world.statusOf('Validate') === 'Running') world.broken.add('2.0.0');
+    });
+    expect(world.deployment.status).toBe('RolledBack');
+    expect(world.serving('Development')).toEqual(['absent', 'absent']);
+    expect(world.records.get('Development')?.release).toBeNull();
+  });
+});
+
+describe('Whatever happens on the way', () => {
+  it('ends with every environment on one release, its record true, and nothing owned', async () => {
+    let rolledBack = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          breakAfter: fc.option(fc.integer({ min: 1, max: 60 })),
+          failAfter: fc.option(fc.integer({ min: 1, max: 60 })),
+          askAfter: fc.option(fc.integer({ min: 1, max: 60 })),
+          ask: fc.constantFrom('cancel', 'environment', 'all'),
+          settleEvery: fc.integer({ min: 1, max: 5 }),
+          nodesPerEnvironment: fc.integer({ min: 1, max: 4 }),
+          stable: fc.constantFrom('v1', null),
+        }),
+        async ({ breakAfter, failAfter, askAfter, ask, settleEvery, ...shape }) => {
+          const world = new World({ target: 'v2', ...shape });
+          await run(
+            world,
+            (pass) => {
+              if (pass === breakAfter) world.broken.add('2.0.0');
+              if (pass === failAfter) world.traffic.target = { requests: 1000, failures: 500 };
+              if (pass === askAfter && !world.deployment.request) {
+                const at = world.now;
+                world.request(
+                  ask === 'cancel'
+                    ? { kind: 'cancel', reason: null, at }
+                    : { kind: 'roll-back', scope: ask as 'all', reason: null, at },
+                );
+              }
+            },
+            settleEvery,
+          );
+          if (world.deployment.status === 'RolledBack') rolledBack++;
+          expect(['Succeeded', 'Failed', 'RolledBack', 'Cancelled']).toContain(world.deployment.status);
+          for (const environment of world.way) {
+            const record = world.records.get(environment);
+            expect(record?.ownerStageId).toBeNull();
+            const expected = record?.release ? [record.release.digest.replace('sha256:', '')] : ['absent', '-'];
+            for (const serving of world.serving(environment)) expect(expected).toContain(serving);
+          }
+          if (world.deployment.status !== 'Succeeded')
+            expect(world.records.get('Production')?.release?.digest).toBe(
+              shape.stable ? `sha256:${shape.stable}` : undefined,
+            );
+        },
+      ),
+      { numRuns: 150 },
+    );
+    // Guard against a vacuous run: enough of the generated worlds must have had something to take back.
+    expect(rolledBack).toBeGreaterThan(10);
+  });
+
+  it('two reconcilers on one view: only one commits', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    const view = await world.loadView();
+    if (!view) throw new Error('no view');
+    const decision = pipeline.decide(view);
+    expect(await world.commit(view, decision)).toBe('committed');
+    expect(await world.commit(view, decision)).toBe('superseded');
+  });
+});
+
+/** Lets time pass in seconds, nodes settle and the reconciler look, until the deployment is finished. */
+async function run(world: World, between: (pass: number) => unknown = () => undefined, settleEvery = 1): Promise<void> {
+  const violations: unknown[] = [];
+  for (let pass = 1; pass < 6000; pass++) {
+    await between(pass);
+    const outcome = await reconcileDeployment(world.deployment.id, {
+      store: world,
+      pipeline,
+      alarm: (found) => violations.push(...found),
+    });
+    expect(violations).toEqual([]);
+    if (outcome === 'gone') return;
+    world.now += 1000;
+    for (const node of world.nodes) node.heartbeatAt = world.now;
+    if (pass % settleEvery === 0) world.settle();
+    world.clusterPass();
+  }
+  throw new Error(`Not finished: ${JSON.stringify(world.deployment.reason)}`);
+}

@@ -1,0 +1,326 @@
+import {
+  currentStage,
+  defaultPolicy,
+  EnvironmentCluster,
+  environments,
+  environmentsUpTo,
+  KernelNode,
+  planCluster,
+  planStages,
+  type Deployment,
+  type DeploymentRequest,
+  type DeploymentView,
+  type EnvironmentName,
+  type EnvironmentRelease,
+  type Evidence,
+  type ModuleObservation,
+  type NodeAssignment,
+  type NodePlan,
+  type PipelineDecision,
+  type Policy,
+  type Release,
+  type Stage,
+  type Traffic,
+} from '@hotswap/domain';
+import type { RolloutStore } from '../src/ports/rollout-store.js';
+
+const module = 'payments';
+
+interface WorldNode {
+  id: string;
+  environment: EnvironmentName;
+  plan: NodeAssignment | null;
+  /** What the node has made true; lags behind `plan` until `settle`. */
+  made: NodeAssignment | null;
+  since: number;
+  heartbeatAt: number;
+}
+
+export function release(name: string): Release {
+  const version = `${name.slice(1)}.0.0`;
+  return {
+    digest: `sha256:${name}`,
+    module,
+    version,
+    artifact: `sha256:artifact-${name}`,
+    configurationRevision: 0,
+    configuration: {},
+  };
+}
+
+/** One module, four environments, one deployment, and a clock that the test moves: the rows a store keeps, in memory. */
+export class World implements RolloutStore {
+  now = Date.UTC(2030, 0, 1);
+  revision = 1;
+  readonly nodes: WorldNode[];
+  readonly records = new Map<EnvironmentName, EnvironmentRelease>();
+  readonly decisions: PipelineDecision[] = [];
+  readonly broken = new Set<string>();
+  signature: Evidence['status'] = 'Passed';
+  traffic: { target: Traffic; stable: Traffic; before: Traffic } = {
+    target: { requests: 1000, failures: 0 },
+    stable: { requests: 1000, failures: 0 },
+    before: { requests: 1000, failures: 0 },
+  };
+  policyOf: (policy: Policy) => Policy = (policy) => policy;
+  deployment: Deployment;
+  stages: Stage[];
+  private evidence: Evidence[] = [];
+  private documentRevision = 1;
+
+  constructor({
+    stable,
+    target,
+    nodesPerEnvironment = 2,
+    upTo = 'Production',
+  }: {
+    stable: string | null;
+    target: string;
+    nodesPerEnvironment?: number;
+    upTo?: EnvironmentName;
+  }) {
+    this.nodes = environments.flatMap((environment) =>
+      Array.from({ length: nodesPerEnvironment }, (_, index) => ({
+        id: `${environment}-${index + 1}`,
+        environment,
+        plan: null,
+        made: null,
+        since: this.now,
+        heartbeatAt: this.now,
+      })),
+    );
+    for (const environment of environments) {
+      this.records.set(environment, {
+        environment,
+        module,
+        release: stable ? release(stable) : null,
+        previous: null,
+        ownerStageId: null,
+        revision: 1,
+      });
+    }
+    this.deployment = newDeployment(release(target), upTo, this.now);
+    this.stages = planStages(upTo, false).map(({ name, environment }, ordinal) => newStage(name, environment, ordinal));
+    this.clusterPass();
+    this.settle();
+  }
+
+  claimDue(): Promise<string[]> {
+    return Promise.resolve([this.deployment.id]);
+  }
+
+  loadView(): Promise<DeploymentView | null> {
+    if (['Succeeded', 'Failed', 'RolledBack', 'Cancelled'].includes(this.deployment.status))
+      return Promise.resolve(null);
+    const environment = currentStage(this.stages)?.environment;
+    const record = environment ? this.recordOf(environment) : null;
+    return Promise.resolve({
+      deployment: { ...this.deployment },
+      stages: this.stages.map((stage) => ({ ...stage })),
+      evidence: this.evidence.map((each) => ({ ...each, status: this.signature })),
+      environment:
+        environment && record
+          ? {
+              cluster: this.cluster(environment),
+              policy: this.policyOf(defaultPolicy(environment)),
+              record: { ...record },
+              target: this.target,
+              traffic: this.traffic,
+            }
+          : null,
+      now: this.now,
+      revisions: { policy: 1, membership: 1, record: record?.revision ?? 0 },
+    });
+  }
+
+  commit(view: DeploymentView, decision: PipelineDecision): Promise<'committed' | 'superseded'> {
+    if (view.deployment.revision !== this.deployment.revision) return Promise.resolve('superseded');
+    this.decisions.push(decision);
+    this.deployment = {
+      ...this.deployment,
+      status: decision.status,
+      reason: decision.because,
+      rollbackReason: decision.rollbackReason,
+      revision: this.deployment.revision + 1,
+    };
+    for (const change of decision.stages) {
+      const { stageId, ...fields } = change;
+      this.stages = this.stages.map((stage) =>
+        stage.id === stageId
+          ? { ...stage, ...fields, startedAt: stage.startedAt ?? (fields.status === 'Running' ? this.now : null) }
+          : stage,
+      );
+    }
+    const environment = view.environment?.cluster.environment;
+    if (decision.slot && environment) {
+      const { ownerStageId, release: next, previous } = decision.slot;
+      const record = this.recordOf(environment);
+      this.records.set(environment, {
+        ...record,
+        ownerStageId,
+        release: next,
+        previous,
+        revision: record.revision + 1,
+      });
+    }
+    for (const { nodeId, plan } of decision.assign) this.assign(nodeId, plan);
+    for (const request of decision.evidence) {
+      this.evidence.push({
+        ...request,
+        status: 'Requested',
+        message: null,
+        data: {},
+        requestedAt: this.now,
+        deadlineAt: this.now + request.deadlineSeconds * 1000,
+      });
+    }
+    return Promise.resolve('committed');
+  }
+
+  get target(): Release {
+    return {
+      ...release('v2'),
+      digest: this.deployment.artifact.replace('artifact-', ''),
+      artifact: this.deployment.artifact,
+      version: this.deployment.version,
+    };
+  }
+
+  request(request: DeploymentRequest): void {
+    this.deployment = { ...this.deployment, request, revision: this.deployment.revision + 1 };
+  }
+
+  /** Nodes make true what they were last asked, and say so. */
+  settle(): void {
+    for (const node of this.nodes) {
+      if (node.made !== node.plan) node.since = this.now;
+      node.made = node.plan;
+      node.heartbeatAt = this.now;
+    }
+  }
+
+  clusterPass(): void {
+    for (const environment of environments) {
+      for (const { nodeId, plan } of planCluster(this.cluster(environment))) this.assign(nodeId, plan);
+    }
+  }
+
+  /** What each node of the environment gives its requests to, e.g. `v1`, `v1+v2@10`. */
+  serving(environment: EnvironmentName): string[] {
+    return this.nodes.filter((node) => node.environment === environment).map(({ made }) => show(made));
+  }
+
+  statusOf(name: string, environment: EnvironmentName | null = null): string | undefined {
+    return this.stages.find(
+      (stage) => stage.name === name && (environment === null || stage.environment === environment),
+    )?.status;
+  }
+
+  get way(): EnvironmentName[] {
+    return environmentsUpTo(this.deployment.targetEnvironment);
+  }
+
+  private cluster(environment: EnvironmentName): EnvironmentCluster {
+    const nodes = this.nodes.filter((node) => node.environment === environment).map((node) => this.kernelNode(node));
+    return new EnvironmentCluster(environment, nodes, [this.recordOf(environment)], this.now, {
+      beatAt: this.now,
+      gaps: [],
+    });
+  }
+
+  private recordOf(environment: EnvironmentName): EnvironmentRelease {
+    const record = this.records.get(environment);
+    if (!record) throw new Error(environment);
+    return record;
+  }
+
+  private assign(nodeId: string, plan: NodePlan): void {
+    const node = this.nodes.find(({ id }) => id === nodeId);
+    if (node) node.plan = { ...plan, epoch: 1, revision: ++this.documentRevision };
+  }
+
+  private kernelNode(node: WorldNode): KernelNode {
+    return new KernelNode({
+      id: node.id,
+      environment: node.environment,
+      hostname: 'host',
+      address: 'http://127.0.0.1:1',
+      zone: null,
+      bootId: 'boot',
+      pid: 1,
+      reportedState: 'Ready',
+      joinedAt: this.now,
+      lastHeartbeatAt: node.heartbeatAt,
+      accepted: node.made ? { epoch: 1, revision: node.made.revision } : { epoch: 1, revision: 1 },
+      assignments: new Map(node.plan ? [[module, node.plan]] : []),
+      observations: new Map(node.made ? [[module, this.observe(node.made, node.since)]] : []),
+    });
+  }
+
+  private observe(made: NodeAssignment, since: number): ModuleObservation {
+    const releases = [made.active, made.candidate, ...made.warm].filter((each) => each !== null);
+    const isBroken = (each: Release | null) => each !== null && this.broken.has(each.version);
+    return {
+      active: isBroken(made.active) ? null : (made.active?.digest ?? null),
+      candidate: isBroken(made.candidate) ? null : (made.candidate?.digest ?? null),
+      candidatePercent: made.candidatePercent,
+      servingFallback: false,
+      since,
+      instances: releases.map((each) => ({
+        release: each.digest,
+        version: each.version,
+        state: isBroken(each) ? 'Failed' : 'Ready',
+        error: isBroken(each) ? 'start: no configuration' : null,
+        failureKind: isBroken(each) ? 'start' : null,
+        crashes: 0,
+      })),
+    };
+  }
+}
+
+function show(made: NodeAssignment | null): string {
+  if (!made) return '-';
+  const name = (each: Release) => each.digest.replace('sha256:', '');
+  const share = made.candidate ? `+${name(made.candidate)}@${made.candidatePercent}` : '';
+  return `${made.active ? name(made.active) : 'absent'}${share}`;
+}
+
+function newDeployment(target: Release, targetEnvironment: EnvironmentName, createdAt: number): Deployment {
+  return {
+    id: 'deployment-1',
+    module,
+    version: target.version,
+    artifact: target.artifact,
+    targetEnvironment,
+    requesterEmail: 'user@example.com',
+    description: null,
+    metadata: {},
+    requireApproval: false,
+    status: 'Pending',
+    reason: { code: 'pending', message: 'Waiting for its turn', data: {} },
+    request: null,
+    rollbackReason: null,
+    traceparent: null,
+    createdAt,
+    startedAt: null,
+    finishedAt: null,
+    revision: 1,
+  };
+}
+
+function newStage(name: Stage['name'], environment: EnvironmentName | null, ordinal: number): Stage {
+  return {
+    id: `stage-${ordinal}`,
+    ordinal,
+    name,
+    environment,
+    strategy: null,
+    status: 'Pending',
+    startedAt: null,
+    finishedAt: null,
+    from: null,
+    to: null,
+    progress: null,
+    reason: null,
+  };
+}
