@@ -1,0 +1,121 @@
+import type { Duplex } from 'node:stream';
+import { HostError, messageOf } from './errors.js';
+import { Exchange, type ExchangeLimits, type ExchangeResult } from './exchange.js';
+import type { HostRequest } from './http.js';
+import { frameBytesMax, frameTypes, type Frame } from './wire/frame.js';
+import { FrameReader } from './wire/frame-reader.js';
+import { FrameWriter } from './wire/frame-writer.js';
+import { parseJson, type Failure, type InstanceCall } from './wire/messages.js';
+
+/** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
+export class CallError extends Error {
+  override name = 'CallError';
+}
+
+/** The kernel's end of the socket to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
+export class InstanceLink {
+  readonly exchanges = new Map<number, Exchange>();
+  #calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
+  #lastId = 0;
+  #open = true;
+  #closed: string | null = null;
+  readonly #writer: FrameWriter;
+  readonly #whenIdle = new Set<() => void>();
+
+  /** @param onClose the socket has ended; with the reason where the instance broke the protocol, null otherwise. */
+  constructor(
+    private readonly socket: Duplex,
+    private readonly release: string,
+    private readonly onClose: (broken: string | null) => void,
+  ) {
+    this.#writer = new FrameWriter(socket);
+    const reader = new FrameReader(frameBytesMax, (frame) => this.#receive(frame));
+    socket.on('data', (chunk: Buffer) => {
+      if (!this.#open) return;
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#close(messageOf(error));
+      }
+    });
+    socket.once('end', () => this.#close(null));
+    socket.once('close', () => this.#close(null));
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** @throws CallError */
+  async call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
+    if (!this.#open) throw new CallError(this.#closed ?? 'The instance has gone.');
+    const id = this.#nextId();
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#calls.delete(id);
+        reject(new CallError(`${call.call} took longer than ${timeoutSeconds} s.`));
+      }, timeoutSeconds * 1000);
+      this.#calls.set(id, {
+        resolve: (result) => (clearTimeout(timer), resolve(result)),
+        reject: (error) => (clearTimeout(timer), reject(error)),
+      });
+      this.#writer.writeJson(frameTypes.call, id, call);
+    });
+  }
+
+  exchange(request: HostRequest, limits: ExchangeLimits, onEnd: (result: ExchangeResult) => void): Exchange {
+    if (!this.#open) throw new HostError('module-failed', `${this.release} has just ended.`, this.release);
+    const id = this.#nextId();
+    const exchange = new Exchange(id, this.#writer, request, limits, this.release, (result) => {
+      this.exchanges.delete(id);
+      onEnd(result);
+      if (this.exchanges.size === 0) for (const wake of [...this.#whenIdle]) wake();
+    });
+    this.exchanges.set(id, exchange);
+    return exchange;
+  }
+
+  /** Resolves when no exchange is left, or when the signal is aborted. */
+  async idle(signal: AbortSignal): Promise<void> {
+    if (this.exchanges.size === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        this.#whenIdle.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#whenIdle.add(done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  #receive(frame: Frame): void {
+    const call = this.#calls.get(frame.id);
+    if (call === undefined) {
+      // What was given up may still be answered for a while.
+      this.exchanges.get(frame.id)?.receive(frame);
+      return;
+    }
+    this.#calls.delete(frame.id);
+    if (frame.type === frameTypes.done) call.resolve(parseJson(frame.payload));
+    else call.reject(new CallError(String((parseJson(frame.payload) as Failure).message)));
+  }
+
+  #nextId(): number {
+    do this.#lastId = (this.#lastId + 1) >>> 0;
+    while (this.#calls.has(this.#lastId) || this.exchanges.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #close(broken: string | null): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#closed = broken ?? 'The process ended.';
+    for (const call of this.#calls.values()) call.reject(new CallError(this.#closed));
+    this.#calls.clear();
+    for (const exchange of [...this.exchanges.values()])
+      exchange.fail('module-failed', `${this.release} ended before it had answered.`);
+    this.onClose(broken);
+    this.socket.destroy();
+  }
+}

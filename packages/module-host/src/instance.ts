@@ -1,0 +1,320 @@
+import { pathToFileURL } from 'node:url';
+import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
+import { HostError, LoadError, messageOf } from './errors.js';
+import type { ExchangeResult } from './exchange.js';
+import type { HostRequest, HostResponse } from './http.js';
+import { CallError, InstanceLink } from './instance-link.js';
+import { InstanceProcess } from './instance-process.js';
+import {
+  advance,
+  canAdvance,
+  canServe,
+  isOver,
+  reportedState,
+  type Lifecycle,
+  type LifecycleEvent,
+} from './lifecycle.js';
+import type { ModuleLog, ModuleLogEntry } from './module-log.js';
+import { entryPath, rssBytesMax } from './process-arguments.js';
+import { Pulse } from './pulse.js';
+import { environmentOf, releaseName, type LoadableRelease } from './release.js';
+import { readSecrets } from './secrets.js';
+import { checkHealthPath, smokeTest } from './smoke-test.js';
+import type { HostTiming } from './timing.js';
+import type { ReleaseTraffic } from './traffic.js';
+import type { InstanceCall, InstanceStatistics, LoadResult } from './wire/messages.js';
+
+export type LoadRelease = (spec: ReleaseSpec, signal: AbortSignal) => Promise<LoadableRelease>;
+
+export interface InstanceContext {
+  load: LoadRelease;
+  log: ModuleLog;
+  timing: HostTiming;
+  traffic: ReleaseTraffic;
+  /** Something that the report tells has changed. */
+  onChange(): void;
+}
+
+/** Requests that never reach the router's counters: of health and smoke tests. */
+const uncounted = () => undefined;
+
+/** One process of one release, from fetching the release until the process has ended. Made once, never raised again. */
+export class Instance {
+  readonly name: string;
+  /** Resolves, with how, when a process that had been ready ended unasked. */
+  readonly crashed: Promise<string>;
+  #reportCrash!: (how: string) => void;
+  #lifecycle: Lifecycle = { state: 'fetching' };
+  #release: LoadableRelease | null = null;
+  #process: InstanceProcess | null = null;
+  #link: InstanceLink | null = null;
+  #pulse: Pulse | null = null;
+  #cpuSeconds = 0;
+  #ending = false;
+  #endReason: string | null = null;
+  /** Aborted when it is activated again, or retired: whoever does that looks after what is in flight. */
+  #cooling = new AbortController();
+  /** The module's hooks run one after the other. */
+  #hooks: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly spec: ReleaseSpec,
+    private readonly context: InstanceContext,
+  ) {
+    this.name = releaseName(spec);
+    this.crashed = new Promise((resolve) => (this.#reportCrash = resolve));
+  }
+
+  /** Requests may be given to it now. */
+  get serving(): boolean {
+    return canServe(this.#lifecycle) && this.#link !== null && this.#link.open;
+  }
+
+  get state(): Lifecycle['state'] {
+    return this.#lifecycle.state;
+  }
+
+  /** @throws Error before the release is fetched. */
+  get manifest(): LoadableRelease['manifest'] {
+    if (this.#release === null) throw new Error(`${this.name} is not fetched yet.`);
+    return this.#release.manifest;
+  }
+
+  report(crashes: number): InstanceReport | null {
+    const lifecycle = this.#lifecycle;
+    if (lifecycle.state === 'retired') return null;
+    return {
+      release: this.spec.digest,
+      version: this.spec.version,
+      state: reportedState(lifecycle.state),
+      error: lifecycle.state === 'failed' ? lifecycle.error : null,
+      failureKind: lifecycle.state === 'failed' ? lifecycle.kind : null,
+      crashes,
+      pid: this.#link?.open === true ? (this.#process?.pid ?? null) : null,
+    };
+  }
+
+  /**
+   * Fetches, loads, starts, checks health, smoke-tests: afterwards it is ready. When the signal is aborted it ends, retired.
+   *
+   * @throws LoadError with the phase that failed (the process is then ended), or the signal's reason.
+   */
+  async raise(signal: AbortSignal): Promise<void> {
+    const abandon = () => this.#process?.kill();
+    signal.addEventListener('abort', abandon);
+    try {
+      await this.#raise(signal);
+      signal.throwIfAborted();
+    } catch (error) {
+      this.#ending = true;
+      const hasGone = this.#link?.open === false;
+      this.#stopPulse();
+      this.#process?.kill();
+      const exit = await this.#process?.end();
+      if (signal.aborted) {
+        this.#advance({ event: 'retired' });
+        throw signal.reason;
+      }
+      const kind = error instanceof LoadError ? error.kind : 'fetch';
+      const how = hasGone ? `The process ${this.#endReason ?? exit}.` : messageOf(error);
+      this.#advance({ event: 'failed', kind, error: how });
+      throw new LoadError(kind, how);
+    } finally {
+      signal.removeEventListener('abort', abandon);
+    }
+    this.#advance({ event: 'passed' });
+  }
+
+  /** @throws HostError where the instance has just ended. */
+  async send(request: HostRequest, onEnd: (result: ExchangeResult) => void): Promise<HostResponse> {
+    if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
+    const { requestSeconds, requestBodyMiB } = this.manifest.limits;
+    const limits = { requestSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
+    return this.#link.exchange(request, limits, onEnd).response;
+  }
+
+  /** From ready or deactivated to active. @throws LoadError of kind `activate`; the instance is as it was. */
+  async activate(): Promise<void> {
+    this.#cooling.abort();
+    await this.#hook('activate', this.context.timing.startSeconds).catch((error: unknown) => {
+      throw new LoadError('activate', messageOf(error));
+    });
+    if (!this.serving || !canAdvance(this.#lifecycle, 'activated'))
+      throw new LoadError('activate', `${this.name} ended while it was activated.`);
+    this.#advance({ event: 'activated' });
+  }
+
+  /** From active to deactivated, at once; the module's background work is told to end, and what is in flight may take so many seconds. */
+  deactivate(drainSeconds: number): void {
+    this.#advance({ event: 'deactivated' });
+    void this.#hook('deactivate', this.context.timing.stopSeconds).catch((error: unknown) =>
+      this.#log('warn', 'host', `Deactivating failed: ${messageOf(error)}`),
+    );
+    this.#cooling = new AbortController();
+    void this.#drain(drainSeconds, this.#cooling.signal);
+  }
+
+  /** Ends what is in flight, whoever still waits for it. */
+  cut(): void {
+    for (const exchange of [...(this.#link?.exchanges.values() ?? [])]) exchange.cut();
+  }
+
+  /** Marks an instance that must not be used any more, though its process runs: it still has to be retired. */
+  condemn(kind: FailureKind, error: string): void {
+    if (!isOver(this.#lifecycle)) this.#advance({ event: 'failed', kind, error });
+  }
+
+  /** Deactivates, drains, stops and ends it. For an instance that was never ready, see the signal of `raise`. */
+  async retire(drainSeconds: number): Promise<void> {
+    const startedAt = performance.now();
+    if (this.#lifecycle.state === 'active') this.deactivate(drainSeconds);
+    this.#cooling.abort();
+    if (canAdvance(this.#lifecycle, 'drain')) this.#advance({ event: 'drain' });
+    await this.#drain(drainSeconds, null);
+    const remaining = Math.max(0, drainSeconds - (performance.now() - startedAt) / 1000);
+    await this.#hook('settle', Math.max(remaining, 0.1)).catch((error: unknown) =>
+      this.#log('warn', 'host', `Work given to waitUntil was cut: ${messageOf(error)}`),
+    );
+    await this.#hook('stop', this.context.timing.stopSeconds).catch((error: unknown) =>
+      this.#log('warn', 'host', `Stopping failed: ${messageOf(error)}`),
+    );
+    this.#ending = true;
+    this.#stopPulse();
+    await this.#process?.end();
+    if (canAdvance(this.#lifecycle, 'retired')) this.#advance({ event: 'retired' });
+  }
+
+  /** Waits until nothing is in flight; after so many seconds cuts what was so at the beginning, unless the signal is aborted before. */
+  async #drain(seconds: number, signal: AbortSignal | null): Promise<void> {
+    if (this.#link === null) return;
+    const { exchanges } = this.#link;
+    const present = [...exchanges];
+    const deadline = AbortSignal.timeout(Math.round(seconds * 1000));
+    await this.#link.idle(signal === null ? deadline : AbortSignal.any([deadline, signal]));
+    if (signal?.aborted || !deadline.aborted) return;
+    const late = present.filter(([id, exchange]) => exchanges.get(id) === exchange).map(([, exchange]) => exchange);
+    if (late.length === 0) return;
+    this.#log('warn', 'host', `Cut ${late.length} requests that had not ended ${seconds} s after it was replaced.`);
+    for (const exchange of late) exchange.cut();
+  }
+
+  async #raise(signal: AbortSignal): Promise<void> {
+    const { load, timing } = this.context;
+    const release = await load(this.spec, signal);
+    signal.throwIfAborted();
+    this.#release = release;
+    this.#advance({ event: 'verified' });
+    const secrets = await readSecrets(release.secretsDirectory, this.spec.module).catch((error: unknown) => {
+      throw new LoadError('load', messageOf(error));
+    });
+    signal.throwIfAborted();
+    this.#spawn(release);
+    const entryUrl = pathToFileURL(entryPath(release)).href;
+    const env = environmentOf(release, secrets);
+    const { hasHealth } = (await this.#phase(
+      'load',
+      { call: 'load', entryUrl, env },
+      timing.loadSeconds,
+    )) as LoadResult;
+    this.#advance({ event: 'loaded' });
+    await this.#phase('start', { call: 'start' }, timing.startSeconds);
+    this.#advance({ event: 'started' });
+    const { health, smoke } = release.manifest;
+    const send = (request: HostRequest) => this.send(request, uncounted);
+    if (hasHealth) await this.#phase('health', { call: 'health' }, health.timeoutSeconds);
+    else if (health.path !== null) await checkHealthPath(send, health.path, health.timeoutSeconds);
+    await smokeTest(send, smoke, health.timeoutSeconds);
+    this.#pulse = new Pulse(
+      timing,
+      () => this.#ping(),
+      (statistics) => this.#observe(statistics),
+      () => this.#stalled(),
+    );
+  }
+
+  #spawn(release: LoadableRelease): void {
+    this.#process = new InstanceProcess(release, (level, source, message) => this.#log(level, source, message));
+    this.#link = new InstanceLink(this.#process.socket, this.name, (broken) => void this.#gone(broken));
+    this.#advance({ event: 'spawned' });
+  }
+
+  async #phase(kind: FailureKind, call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
+    try {
+      return await this.#call(call, timeoutSeconds);
+    } catch (error) {
+      throw new LoadError(kind, messageOf(error));
+    }
+  }
+
+  async #call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
+    if (this.#link === null) throw new CallError('The instance has no process.');
+    return this.#link.call(call, timeoutSeconds);
+  }
+
+  /** @throws CallError */
+  async #hook(name: 'activate' | 'deactivate' | 'settle' | 'stop', timeoutSeconds: number): Promise<void> {
+    const run = this.#hooks.then(() => this.#call({ call: name }, timeoutSeconds));
+    this.#hooks = run.catch(() => undefined);
+    await run;
+  }
+
+  async #ping(): Promise<InstanceStatistics> {
+    // Its deadline is the pulse's: a late answer is still a sign.
+    return (await this.#call({ call: 'ping' }, 3600)) as InstanceStatistics;
+  }
+
+  #observe({ cpuSeconds, rssBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
+    const pid = this.#process?.pid;
+    if (pid === undefined || pid === null || this.#ending) return;
+    this.context.traffic.observeProcess(
+      pid,
+      Math.max(0, cpuSeconds - this.#cpuSeconds),
+      rssBytes,
+      eventLoopDelaySeconds,
+    );
+    this.#cpuSeconds = cpuSeconds;
+    const limit = rssBytesMax(this.manifest.limits);
+    if (rssBytes > limit)
+      this.#kill(
+        `used ${Math.round(rssBytes / 2 ** 20)} MiB of memory, more than the ${Math.round(limit / 2 ** 20)} MiB that its limit allows`,
+      );
+  }
+
+  #stalled(): void {
+    this.#kill(`did not respond for ${this.context.timing.stallSeconds} s`);
+  }
+
+  #kill(reason: string): void {
+    this.#endReason = `${reason}, and was ended`;
+    this.#process?.kill();
+  }
+
+  async #gone(broken: string | null): Promise<void> {
+    if (this.#ending) return;
+    if (broken !== null) this.#kill(`sent what the protocol does not allow (${broken})`);
+    const exit = (await this.#process?.ended) ?? 'ended';
+    const how = `The process ${this.#endReason ?? exit}.`;
+    this.#stopPulse();
+    // While it is raised, the phase at hand fails; while it is retired, it is as good as gone.
+    const hadBeenReady = canServe(this.#lifecycle);
+    if (!hadBeenReady) return;
+    this.#log('error', 'host', how);
+    this.#advance({ event: 'failed', kind: null, error: how });
+    this.#reportCrash(how);
+  }
+
+  #stopPulse(): void {
+    this.#pulse?.stop();
+    if (this.#process?.pid != null) this.context.traffic.forgetProcess(this.#process.pid);
+  }
+
+  #advance(event: LifecycleEvent): void {
+    this.#lifecycle = advance(this.#lifecycle, event);
+    this.context.onChange();
+  }
+
+  #log(level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], message: string): void {
+    const { module } = this.spec;
+    this.context.log({ level, source, module, release: this.name, pid: this.#process?.pid ?? null, message });
+  }
+}

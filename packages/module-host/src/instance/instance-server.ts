@@ -1,0 +1,104 @@
+import type { Duplex } from 'node:stream';
+import { frameTypes, type Frame } from '../wire/frame.js';
+import { FrameReader } from '../wire/frame-reader.js';
+import { FrameWriter } from '../wire/frame-writer.js';
+import {
+  parseJson,
+  type InstanceCall,
+  type InstanceStatistics,
+  type LoadResult,
+  type RequestHead,
+} from '../wire/messages.js';
+import { EventLoopDelay } from './event-loop-delay.js';
+import { deepFreeze, importModule, type Module, type ModuleContext, type ModuleEnv } from './module.js';
+import { ServedRequest } from './served-request.js';
+
+/** The instance's end of the socket: does what the kernel asks, with the module that the first call loads. */
+export class InstanceServer {
+  #module: Module | null = null;
+  #env: ModuleEnv = {};
+  readonly #requests = new Map<number, ServedRequest>();
+  readonly #background = new Set<Promise<unknown>>();
+  readonly #eventLoopDelay = new EventLoopDelay();
+  readonly #writer: FrameWriter;
+  readonly #context: ModuleContext = { waitUntil: (promise) => this.#keepAlive(promise) };
+
+  constructor(socket: Duplex) {
+    this.#writer = new FrameWriter(socket);
+    const reader = new FrameReader(2 ** 30, (frame) => this.#receive(frame));
+    socket.on('data', (chunk: Buffer) => reader.push(chunk));
+  }
+
+  #receive(frame: Frame): void {
+    if (frame.type === frameTypes.request) void this.#serve(frame.id, parseJson(frame.payload) as RequestHead);
+    else if (frame.type === frameTypes.call) void this.#answerCall(frame.id, parseJson(frame.payload) as InstanceCall);
+    else this.#requests.get(frame.id)?.receive(frame);
+  }
+
+  async #serve(id: number, head: RequestHead): Promise<void> {
+    const request = new ServedRequest(id, this.#writer, head);
+    this.#requests.set(id, request);
+    await request.answer(this.#loaded, this.#env, this.#context);
+    this.#requests.delete(id);
+  }
+
+  async #answerCall(id: number, call: InstanceCall): Promise<void> {
+    try {
+      this.#writer.writeJson(frameTypes.done, id, (await this.#call(call)) ?? null);
+    } catch (error) {
+      console.error(error);
+      this.#writer.writeJson(frameTypes.failed, id, {
+        message: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+
+  async #call(call: InstanceCall): Promise<unknown> {
+    switch (call.call) {
+      case 'load':
+        return this.#load(call.entryUrl, call.env);
+      case 'start':
+        return void (await this.#loaded.start?.(this.#env));
+      case 'health':
+        return void (await this.#loaded.health?.());
+      case 'activate':
+        return void (await this.#loaded.activate?.());
+      case 'deactivate':
+        return void (await this.#loaded.deactivate?.());
+      case 'settle':
+        while (this.#background.size > 0) await Promise.allSettled(this.#background);
+        return;
+      case 'stop':
+        return void (await this.#loaded.stop?.());
+      case 'ping':
+        return this.#statistics();
+    }
+  }
+
+  async #load(entryUrl: string, env: ModuleEnv): Promise<LoadResult> {
+    this.#env = deepFreeze(env);
+    this.#module = await importModule(entryUrl);
+    return { hasHealth: this.#module.health !== undefined };
+  }
+
+  get #loaded(): Module {
+    if (this.#module === null) throw new Error('No module is loaded.');
+    return this.#module;
+  }
+
+  #keepAlive(promise: Promise<unknown>): void {
+    const kept = Promise.resolve(promise)
+      .catch((error: unknown) => console.error(error))
+      .finally(() => this.#background.delete(kept));
+    this.#background.add(kept);
+  }
+
+  #statistics(): InstanceStatistics {
+    const { user, system } = process.cpuUsage();
+    return {
+      cpuSeconds: (user + system) / 1e6,
+      rssBytes: process.memoryUsage.rss(),
+      eventLoopDelaySeconds: this.#eventLoopDelay.takeSeconds(),
+    };
+  }
+}

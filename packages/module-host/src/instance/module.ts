@@ -1,0 +1,38 @@
+/** What a module exports by default; see the module kit for what each function is for. */
+export interface Module {
+  fetch(request: Request, env: ModuleEnv, context: ModuleContext): Response | Promise<Response>;
+  start?(env: ModuleEnv): unknown;
+  activate?(): unknown;
+  deactivate?(): unknown;
+  stop?(): unknown;
+  health?(): unknown;
+}
+
+export type ModuleEnv = Readonly<Record<string, unknown>>;
+
+export interface ModuleContext {
+  /** Keeps the instance from being stopped until the promise has settled. */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+const optionalFunctions = ['start', 'activate', 'deactivate', 'stop', 'health'] as const;
+
+/** Evaluates the bundle. @throws Error when it does not export what a module has to. */
+export async function importModule(entryUrl: string): Promise<Module> {
+  const { default: exported } = (await import(entryUrl)) as { default?: unknown };
+  if (typeof exported !== 'object' || exported === null)
+    throw new Error('The bundle has no default export that is an object with a function "fetch".');
+  const functions = exported as Record<string, unknown>;
+  if (typeof functions.fetch !== 'function') throw new Error('The default export has no function "fetch".');
+  for (const name of optionalFunctions)
+    if (functions[name] !== undefined && typeof functions[name] !== 'function')
+      throw new Error(`"${name}" of the default export is not a function.`);
+  return exported as Module;
+}
+
+/** Freezes a JSON value all the way down. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const member of Object.values(value)) deepFreeze(member);
+  return Object.freeze(value);
+}

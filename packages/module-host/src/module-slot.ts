@@ -1,0 +1,266 @@
+import type { ModuleAssignment, ModuleReport, ReleaseSpec, TrafficSample } from '@hotswap/agent-protocol';
+import { HostError, LoadError, messageOf } from './errors.js';
+import type { ExchangeResult } from './exchange.js';
+import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } from './http.js';
+import type { Instance, InstanceContext } from './instance.js';
+import { ReleaseKeeper } from './release-keeper.js';
+import { ReleaseTraffic } from './traffic.js';
+import { WarmList } from './warm-list.js';
+
+export type SlotContext = Pick<InstanceContext, 'load' | 'log' | 'timing' | 'onChange'>;
+
+/**
+ * One module on this node: which releases are kept started, and which of them a request is given to. Every change ends
+ * in the same `#reconcile`, which looks at what is wanted and what there is, and starts what is missing.
+ */
+export class ModuleSlot {
+  /** Where the module is mounted: what the release that was last active says. */
+  route: string;
+  #assignment: ModuleAssignment | null = null;
+  #content = '';
+  readonly #keepers = new Map<string, ReleaseKeeper>();
+  readonly #draining = new Map<Instance, Promise<void>>();
+  readonly #traffic = new Map<string, ReleaseTraffic>();
+  readonly #warm = new WarmList(() => this.#changed());
+  /** The pointer that a flip moves; read once per request. */
+  #active: Instance | null = null;
+  #candidate: Instance | null = null;
+  #candidatePercent = 0;
+  /** What the pointer was last set to; kept started until it is set to what is asked for. */
+  #lastActive: ReleaseSpec | null = null;
+  #hasServedActive = false;
+  #isFlipping = false;
+  #isDue = false;
+  #inFlight = 0;
+  #closeDrainSeconds: number | null = null;
+
+  constructor(
+    readonly module: string,
+    private readonly context: SlotContext,
+  ) {
+    this.route = module;
+  }
+
+  assign(assignment: ModuleAssignment): void {
+    const content = JSON.stringify({ ...assignment, traceparent: null });
+    if (content === this.#content) return;
+    this.#content = content;
+    this.#assignment = assignment;
+    this.#changed();
+  }
+
+  /** @throws HostError, or the request signal's reason. */
+  async handle(request: HostRequest): Promise<HostResponse> {
+    const instance = this.#choose();
+    if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
+    request.signal.throwIfAborted();
+    const { name, manifest } = instance;
+    if (refusedMethods.has(request.method))
+      return {
+        status: 405,
+        headers: [['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
+        body: null,
+        release: name,
+      };
+    if (this.#inFlight >= manifest.limits.inFlight)
+      throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
+    if ((contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
+      throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
+    const traffic = this.#trafficOf(instance.spec);
+    traffic.inFlight++;
+    this.#inFlight++;
+    return instance.send(request, ({ outcome, seconds }: ExchangeResult) => {
+      traffic.inFlight--;
+      this.#inFlight--;
+      if (outcome !== 'abandoned') traffic.count(seconds, outcome === 'failed');
+    });
+  }
+
+  report(): ModuleReport {
+    const active = this.#active?.serving === true ? this.#active.spec.digest : null;
+    const candidate = this.#candidate?.serving === true ? this.#candidate.spec.digest : null;
+    const instances = [
+      ...[...this.#keepers.values()].map((keeper) => keeper.report()),
+      ...[...this.#draining.keys()].map((instance) => instance.report(0)),
+    ];
+    return {
+      module: this.module,
+      active,
+      candidate,
+      candidatePercent: candidate === null ? 0 : this.#candidatePercent,
+      servingFallback: active !== null && !this.#hasServedActive && active !== this.#assignment?.active?.digest,
+      instances: instances.filter((instance) => instance !== null),
+    };
+  }
+
+  takeTraffic(): TrafficSample[] {
+    const samples: TrafficSample[] = [];
+    for (const [digest, traffic] of this.#traffic) {
+      const sample = traffic.take();
+      if (sample !== null) samples.push(sample);
+      else if (!this.#isRunning(digest)) this.#traffic.delete(digest);
+    }
+    return samples;
+  }
+
+  /** Everything asked for is reached or failed. Draining what was replaced is not waited for. */
+  get settled(): boolean {
+    if (this.#isDue || this.#isFlipping) return false;
+    const target = this.#flipTarget();
+    return (
+      (target === null || target === this.#active) && [...this.#keepers.values()].every((keeper) => keeper.settled)
+    );
+  }
+
+  /** Nothing is left of the module: it was taken off, its last process has ended, its last counts are taken. */
+  get isGone(): boolean {
+    const parts = [this.#keepers, this.#draining, this.#traffic];
+    return !this.isWanted && !this.#isDue && parts.every((part) => part.size === 0);
+  }
+
+  get isWanted(): boolean {
+    return this.#assignment !== null && this.#assignment.active !== null && this.#closeDrainSeconds === null;
+  }
+
+  async close(drainSeconds: number): Promise<void> {
+    this.#closeDrainSeconds = drainSeconds;
+    const finished = [...this.#keepers.values()].map((keeper) => keeper.finished);
+    this.#reconcile();
+    // What was draining before has its own, perhaps longer, time.
+    const hurry = setTimeout(() => this.#draining.forEach((_, instance) => instance.cut()), drainSeconds * 1000);
+    await Promise.all([...finished, ...this.#draining.values()]);
+    clearTimeout(hurry);
+  }
+
+  /** The draw comes before anything else is looked at: what a release experiences must not depend on which one was drawn. */
+  #choose(): Instance | null {
+    const drawn = Math.random() * 100 < this.#candidatePercent;
+    if (drawn && this.#candidate?.serving === true) return this.#candidate;
+    return this.#active?.serving === true ? this.#active : null;
+  }
+
+  #changed(): void {
+    this.context.onChange();
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => this.#reconcile());
+  }
+
+  #reconcile(): void {
+    this.#isDue = false;
+    if (this.#active?.serving !== true) this.#active = null;
+    const wanted = this.#wanted();
+    const candidate = this.isWanted ? this.#assignment?.candidate : null;
+    this.#candidate = (candidate && this.#keepers.get(candidate.digest)?.ready) ?? null;
+    this.#candidatePercent = this.#candidate === null ? 0 : (this.#assignment?.candidatePercent ?? 0);
+    if (!this.isWanted) this.#active = null;
+    for (const [digest, keeper] of this.#keepers) if (!wanted.has(digest)) this.#release(keeper);
+    for (const spec of wanted.values()) {
+      if (this.#keepers.has(spec.digest)) continue;
+      const traffic = this.#trafficOf(spec);
+      const onChange = () => this.#changed();
+      this.#keepers.set(spec.digest, new ReleaseKeeper(spec, { ...this.context, traffic, onChange }));
+    }
+    this.#updateWarm();
+    const target = this.#flipTarget();
+    if (target !== null && target !== this.#active && !this.#isFlipping) void this.#flip(target);
+  }
+
+  /** Releases to be kept started now, by digest. */
+  #wanted(): Map<string, ReleaseSpec> {
+    const assignment = this.#assignment;
+    const wanted = new Map<string, ReleaseSpec>();
+    if (assignment === null || assignment.active === null || !this.isWanted) return wanted;
+    const { active, candidate, warm } = assignment;
+    const isReached = this.#active !== null && this.#active.spec.digest === active.digest;
+    const fallback = this.#wantedFallback();
+    for (const spec of [active, candidate, fallback, isReached ? null : this.#lastActive])
+      if (spec !== null) wanted.set(spec.digest, spec);
+    // What is to be warm but is not yet (after a restart of the node) waits until the module serves.
+    for (const spec of warm)
+      if (!this.#warm.isExpired(spec) && (isReached || this.#keepers.has(spec.digest))) wanted.set(spec.digest, spec);
+    return wanted;
+  }
+
+  #wantedFallback(): ReleaseSpec | null {
+    const { active, fallback } = this.#assignment ?? {};
+    if (!active || !fallback || this.#hasServedActive) return null;
+    return (this.#keepers.get(active.digest)?.failure ?? null) === null ? null : fallback;
+  }
+
+  /** The instance that the pointer should be set to; null: none that is ready. */
+  #flipTarget(): Instance | null {
+    const active = this.isWanted ? this.#assignment?.active : null;
+    if (!active) return null;
+    const asked = this.#keepers.get(active.digest)?.ready ?? null;
+    if (asked !== null || this.#active?.serving === true) return asked ?? this.#active;
+    const substitute = [this.#lastActive, this.#wantedFallback()].map(
+      (spec) => spec && this.#keepers.get(spec.digest)?.ready,
+    );
+    return substitute.find((instance) => instance) ?? null;
+  }
+
+  async #flip(next: Instance): Promise<void> {
+    this.#isFlipping = true;
+    try {
+      await next.activate();
+      if (this.#flipTarget() !== next) return this.#deactivate(next);
+      const previous = this.#active;
+      this.#active = next;
+      if (previous?.state === 'active') this.#deactivate(previous);
+      this.#lastActive = next.spec;
+      this.route = next.manifest.route;
+      if (next.spec.digest === this.#assignment?.active?.digest) this.#hasServedActive = true;
+      this.#keepers.get(next.spec.digest)?.confirm();
+    } catch (error) {
+      const keeper = this.#keepers.get(next.spec.digest);
+      // One that has died meanwhile is its keeper's business.
+      if (keeper?.ready !== next) return;
+      keeper.condemn(error instanceof LoadError ? error : new LoadError('activate', messageOf(error)));
+      this.#retire(next);
+    } finally {
+      this.#isFlipping = false;
+      this.#changed();
+    }
+  }
+
+  #deactivate(instance: Instance): void {
+    instance.deactivate(this.#drainSeconds);
+  }
+
+  #release(keeper: ReleaseKeeper): void {
+    this.#keepers.delete(keeper.spec.digest);
+    const instance = keeper.release();
+    if (instance !== null) this.#retire(instance);
+  }
+
+  #retire(instance: Instance): void {
+    const retired = instance.retire(this.#drainSeconds).finally(() => {
+      this.#draining.delete(instance);
+      this.#changed();
+    });
+    this.#draining.set(instance, retired);
+  }
+
+  get #drainSeconds(): number {
+    return this.#closeDrainSeconds ?? this.#assignment?.policy.drainSeconds ?? 0;
+  }
+
+  #updateWarm(): void {
+    const { active, candidate, warm = [], policy } = this.#assignment ?? {};
+    const used = new Set([active?.digest, candidate?.digest, this.#active?.spec.digest]);
+    const listed = new Set(this.isWanted ? warm.map((spec) => spec.digest).filter((digest) => !used.has(digest)) : []);
+    const resting = new Set([...listed].filter((digest) => this.#keepers.get(digest)?.ready));
+    this.#warm.update(resting, listed, policy?.warmSeconds ?? 0);
+  }
+
+  #isRunning(digest: string): boolean {
+    return this.#keepers.has(digest) || [...this.#draining.keys()].some((instance) => instance.spec.digest === digest);
+  }
+
+  #trafficOf(spec: ReleaseSpec): ReleaseTraffic {
+    let traffic = this.#traffic.get(spec.digest);
+    if (traffic === undefined) this.#traffic.set(spec.digest, (traffic = new ReleaseTraffic(spec)));
+    return traffic;
+  }
+}

@@ -1,0 +1,41 @@
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import type { LoadableRelease } from './release.js';
+
+const packageUrl = new URL('../', import.meta.url);
+
+/** The compiled program that an instance runs; the same from src and from dist. */
+export const instanceProgram = fileURLToPath(new URL('dist/instance-main.js', packageUrl));
+
+/** All that the program itself reads. */
+const programFiles = ['package.json', 'dist/instance-main.js', 'dist/instance', 'dist/wire'].map((path) =>
+  fileURLToPath(new URL(path, packageUrl)),
+);
+
+/** Node's arguments for an instance: its heap, and what the manifest lets it touch. Node before 25 knows no `--allow-net` and leaves the network open. */
+export function processArguments(release: Pick<LoadableRelease, 'directory' | 'manifest'>): string[] {
+  const { permissions, limits } = release.manifest;
+  const readable = [...programFiles, release.directory, ...permissions.fileRead];
+  return [
+    `--max-old-space-size=${limits.memoryMiB}`,
+    // A small young generation: the collector's pauses, not the hop between processes, make the slowest answers.
+    '--max-semi-space-size=4',
+    '--disable-warning=SecurityWarning',
+    '--disable-warning=ExperimentalWarning',
+    '--permission',
+    ...readable.map((path) => `--allow-fs-read=${path}`),
+    ...permissions.fileWrite.map((path) => `--allow-fs-write=${path}`),
+    ...(permissions.childProcess ? ['--allow-child-process'] : []),
+    ...(permissions.network && process.allowedNodeEnvironmentFlags.has('--allow-net') ? ['--allow-net'] : []),
+    instanceProgram,
+  ];
+}
+
+/** Bytes of memory beyond which an instance is ended: its heap, as much again outside of it (buffers, wasm), and Node itself. */
+export function rssBytesMax(limits: { memoryMiB: number }): number {
+  return (2 * limits.memoryMiB + 96) * 1024 * 1024;
+}
+
+export function entryPath(release: Pick<LoadableRelease, 'directory' | 'manifest'>): string {
+  return join(release.directory, release.manifest.entry);
+}

@@ -1,0 +1,103 @@
+import { LoadError, messageOf } from './errors.js';
+import type { HostRequest, HostResponse } from './http.js';
+import type { SmokeRequest } from './release.js';
+
+const answerBytesMax = 1024 * 1024;
+
+type Send = (request: HostRequest) => Promise<HostResponse>;
+
+/** Asks the instance what its manifest says it must be able to answer. @throws LoadError of kind `smoke` at the first that is not as expected. */
+export async function smokeTest(send: Send, smoke: SmokeRequest[], timeoutSeconds: number): Promise<void> {
+  for (const { request, expect } of smoke) {
+    const what = `${request.method} ${request.path}`;
+    const answer = await probe(send, request, timeoutSeconds).catch((error: unknown) => {
+      throw new LoadError('smoke', `Smoke request ${what}: ${messageOf(error)}`);
+    });
+    if (answer.status !== expect.status)
+      throw new LoadError('smoke', `Smoke request ${what} was answered ${answer.status}, not ${expect.status}.`);
+    if (expect.json === undefined) continue;
+    const path = mismatch(parse(answer.text), expect.json, '');
+    if (path !== null)
+      throw new LoadError(
+        'smoke',
+        `Smoke request ${what}: the answer's JSON differs from what is expected at "${path}".`,
+      );
+  }
+}
+
+/** Asks for the health path. @throws LoadError of kind `health` unless the answer is 2xx. */
+export async function checkHealthPath(send: Send, path: string, timeoutSeconds: number): Promise<void> {
+  const answer = await probe(send, { method: 'GET', path }, timeoutSeconds).catch((error: unknown) => {
+    throw new LoadError('health', `Health request GET ${path}: ${messageOf(error)}`);
+  });
+  if (answer.status < 200 || answer.status > 299)
+    throw new LoadError('health', `Health request GET ${path} was answered ${answer.status}, not 2xx.`);
+}
+
+/** Where the JSON `actual` lacks something of `expected`, as a JSON pointer; null: it has all. Objects may have more members, arrays not. */
+export function mismatch(actual: unknown, expected: unknown, path: string): string | null {
+  if (Array.isArray(expected)) {
+    if (!Array.isArray(actual) || actual.length !== expected.length) return path;
+    return firstOf(expected.map((item, index) => mismatch(actual[index], item, `${path}/${index}`)));
+  }
+  if (typeof expected === 'object' && expected !== null) {
+    if (typeof actual !== 'object' || actual === null || Array.isArray(actual)) return path;
+    return firstOf(
+      Object.entries(expected).map(([key, value]) =>
+        mismatch((actual as Record<string, unknown>)[key], value, `${path}/${key}`),
+      ),
+    );
+  }
+  return actual === expected ? null : path;
+}
+
+function firstOf(paths: (string | null)[]): string | null {
+  return paths.find((path) => path !== null) ?? null;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+async function probe(
+  send: Send,
+  request: SmokeRequest['request'],
+  timeoutSeconds: number,
+): Promise<{ status: number; text: string }> {
+  const controller = new AbortController();
+  const timer = setTimeout(
+    () => controller.abort(new Error(`no complete answer within ${timeoutSeconds} s.`)),
+    timeoutSeconds * 1000,
+  );
+  try {
+    const headers: [string, string][] = Object.entries(request.headers ?? {});
+    const isText = typeof request.body === 'string';
+    if (request.body !== undefined && !isText) headers.push(['content-type', 'application/json']);
+    const text = isText ? (request.body as string) : JSON.stringify(request.body);
+    const response = await send({
+      method: request.method,
+      url: new URL(request.path, 'http://localhost').href,
+      headers,
+      body: text === undefined ? null : once(Buffer.from(text)),
+      signal: controller.signal,
+    });
+    const pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const piece of response.body ?? []) {
+      bytes += piece.length;
+      if (bytes > answerBytesMax) throw new Error(`the answer is longer than ${answerBytesMax} bytes.`);
+      pieces.push(piece);
+    }
+    return { status: response.status, text: Buffer.concat(pieces).toString('utf8') };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
+}

@@ -1,0 +1,32 @@
+/** The host's own times; what depends on a module or an environment is in the manifest and in the policy. */
+export interface HostTiming {
+  /** For evaluating the bundle. */
+  loadSeconds: number;
+  /** For `start()` and for `activate()`. */
+  startSeconds: number;
+  /** For `deactivate()` and for `stop()`. */
+  stopSeconds: number;
+  /** How often an instance is asked for its statistics; the answer is the sign that its event loop turns. */
+  pingSeconds: number;
+  /** Without a sign for so long an instance is ended. */
+  stallSeconds: number;
+  /** First pause before a failed release is tried again; doubles. */
+  retrySeconds: number;
+  /** The longest such pause; also that after failures which only a change elsewhere mends, and of a crash loop. */
+  retrySecondsMax: number;
+  /** So many crashes within `crashWindowSeconds` are a crash loop. */
+  crashLoopCount: number;
+  crashWindowSeconds: number;
+}
+
+export const defaultTiming: HostTiming = {
+  loadSeconds: 30,
+  startSeconds: 30,
+  stopSeconds: 10,
+  pingSeconds: 1,
+  stallSeconds: 10,
+  retrySeconds: 1,
+  retrySecondsMax: 30,
+  crashLoopCount: 3,
+  crashWindowSeconds: 60,
+};

@@ -1,0 +1,298 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { LoadError } from '../src/index.js';
+import { HostFixture, isAlive, plainModule } from './host-fixture.js';
+
+let fixture: HostFixture;
+beforeEach(() => void (fixture = new HostFixture()));
+afterEach(() => fixture.close());
+
+describe('Swapping releases', () => {
+  it('serves the active release and says which one it was', async () => {
+    const one = fixture.release('shop@1.0.0');
+    await fixture.reach(one);
+    const answer = await fixture.get('shop');
+    expect(answer.status).toBe(200);
+    expect(answer.release).toBe('shop@1.0.0');
+    expect(JSON.parse(answer.text)).toMatchObject({ version: '1.0.0' });
+    expect(fixture.host.routes()).toEqual(['shop']);
+    expect(fixture.report('shop')).toMatchObject({ active: one.digest, candidate: null, servingFallback: false });
+    expect(fixture.instance(one)).toMatchObject({ state: 'Active', error: null, crashes: 0 });
+  });
+
+  it('loses no request while flipping again and again under load', async () => {
+    const slow = `export default { async fetch(request, env) {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
+      return Response.json({ version: env.version });
+    } };`;
+    const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) => fixture.release(`shop@${version}`, slow));
+    await fixture.reach(releases[0]!);
+    const seen = new Map<string, number>();
+    let stopped = false;
+    const clients = Array.from({ length: 16 }, async () => {
+      while (!stopped) {
+        const { version } = await fixture.json('shop');
+        seen.set(version, (seen.get(version) ?? 0) + 1);
+      }
+    });
+    for (const release of releases.slice(1)) {
+      await fixture.reach(release);
+      await fixture.until(`${release.version} answered`, () => (seen.get(release.version) ?? 0) > 20);
+    }
+    stopped = true;
+    await Promise.all(clients);
+    expect([...seen.keys()]).toEqual(['1.0.0', '2.0.0', '3.0.0', '4.0.0']);
+    await fixture.until('the old ones retired', () => fixture.report('shop').instances.length === 1);
+    const samples = fixture.host.takeTraffic();
+    expect(samples.reduce((sum, sample) => sum + sample.requests, 0)).toBe(
+      [...seen.values()].reduce((a, b) => a + b, 0),
+    );
+    expect(samples.every((sample) => sample.failures === 0 && sample.inFlight === 0)).toBe(true);
+  });
+
+  it('gives the candidate its share of requests, by chance', async () => {
+    const one = fixture.release('shop@1.0.0');
+    const two = fixture.release('shop@2.0.0');
+    await fixture.reach(one, { candidate: two, candidatePercent: 0 });
+    expect(fixture.report('shop')).toMatchObject({ candidate: two.digest, candidatePercent: 0 });
+    expect(fixture.instance(two)).toMatchObject({ state: 'Ready' });
+    const share = async (count: number) => {
+      let candidates = 0;
+      for (let sent = 0; sent < count; sent += 20)
+        for (const { release } of await Promise.all(Array.from({ length: 20 }, () => fixture.get('shop'))))
+          if (release === 'shop@2.0.0') candidates++;
+      return candidates;
+    };
+    expect(await share(100)).toBe(0);
+    await fixture.reach(one, { candidate: two, candidatePercent: 30 });
+    const count = 2000;
+    const sigma = Math.sqrt(count * 0.3 * 0.7);
+    expect(Math.abs((await share(count)) - count * 0.3)).toBeLessThan(4 * sigma);
+    await fixture.reach(one);
+    expect(await share(60)).toBe(0);
+  });
+
+  it('promotes a candidate without loading it again, and activates it only then', async () => {
+    const telling = `let activations = 0; export default {
+      activate() { activations++; },
+      fetch: (request, env) => Response.json({ version: env.version, activations, pid: process.pid }) };`;
+    const one = fixture.release('shop@1.0.0', telling);
+    const two = fixture.release('shop@2.0.0', telling);
+    await fixture.reach(one, { candidate: two, candidatePercent: 100 });
+    const before = await fixture.json('shop');
+    expect(before).toMatchObject({ version: '2.0.0', activations: 0 });
+    await fixture.reach(two, { warm: [one] });
+    expect(await fixture.json('shop')).toEqual({ ...before, activations: 1 });
+    expect(fixture.loads).toEqual(['shop@1.0.0', 'shop@2.0.0']);
+  });
+
+  it('flips back to a warm release without loading it again', async () => {
+    const telling = `const calls = []; export default {
+      activate() { calls.push('activate'); }, deactivate() { calls.push('deactivate'); },
+      fetch: (request, env) => Response.json({ version: env.version, calls, pid: process.pid }) };`;
+    const one = fixture.release('shop@1.0.0', telling);
+    const two = fixture.release('shop@2.0.0', telling);
+    await fixture.reach(one);
+    const { pid } = await fixture.json('shop');
+    await fixture.reach(two, { warm: [one] });
+    expect(await fixture.json('shop')).toMatchObject({ version: '2.0.0' });
+    expect(fixture.instance(one)).toMatchObject({ state: 'Warm', pid });
+    await fixture.reach(one, { warm: [two] });
+    expect(await fixture.json('shop')).toEqual({
+      version: '1.0.0',
+      pid,
+      calls: ['activate', 'deactivate', 'activate'],
+    });
+    expect(fixture.loads).toEqual(['shop@1.0.0', 'shop@2.0.0']);
+    expect(fixture.instance(two)).toMatchObject({ state: 'Warm' });
+  });
+
+  it('retires a warm release when its time is over, and one that is not listed at once', async () => {
+    const [one, two, three] = ['1.0.0', '2.0.0', '3.0.0'].map((version) => fixture.release(`shop@${version}`));
+    await fixture.reach(one!);
+    const { pid } = await fixture.json('shop');
+    await fixture.reach(two!, { warm: [one!], policy: { warmSeconds: 1, drainSeconds: 5 } });
+    expect(isAlive(pid)).toBe(true);
+    await fixture.until('the warm one retired', () => fixture.instance(one!) === undefined);
+    await fixture.until('its process ended', () => !isAlive(pid));
+    await fixture.reach(three!, { warm: [one!], policy: { warmSeconds: 1, drainSeconds: 5 } });
+    await fixture.until('the replaced one retired', () => fixture.instance(two!) === undefined);
+    expect(fixture.loads).toEqual(['shop@1.0.0', 'shop@2.0.0', 'shop@3.0.0']);
+  });
+
+  it('changes nothing when asked for the same again, and leaves a module without an entry alone', async () => {
+    const shop = fixture.release('shop@1.0.0');
+    const till = fixture.release('till@1.0.0');
+    await fixture.reach(shop);
+    const { pid } = await fixture.json('shop');
+    await fixture.reach(till);
+    await fixture.reach(shop);
+    expect((await fixture.json('shop')).pid).toBe(pid);
+    expect(fixture.loads).toEqual(['shop@1.0.0', 'till@1.0.0']);
+    expect(fixture.host.routes().sort()).toEqual(['shop', 'till']);
+  });
+
+  it('takes a module off when told so, and ends its process', async () => {
+    await fixture.reach(fixture.release('shop@1.0.0'));
+    const { pid } = await fixture.json('shop');
+    await fixture.reach(null, { module: 'shop' });
+    await expect(fixture.get('shop')).rejects.toMatchObject({ code: 'no-such-route', release: null });
+    await fixture.until('the process ended', () => !isAlive(pid));
+    await fixture.until(
+      'the last counts taken',
+      () => (fixture.host.takeTraffic(), fixture.host.reports().length === 0),
+    );
+  });
+
+  it('mounts a module at the route of its manifest', async () => {
+    await fixture.reach(fixture.release('shop@1.0.0', plainModule, { route: 'store' }));
+    expect(fixture.host.routes()).toEqual(['store']);
+    expect((await fixture.get('store')).release).toBe('shop@1.0.0');
+    await expect(fixture.get('shop')).rejects.toMatchObject({ code: 'no-such-route' });
+  });
+
+  it('ends what does not end in time after a flip, and says how many', async () => {
+    const hanging = `export default { fetch: (request, env) => request.url.endsWith('/hang') ? new Promise(() => {}) : new Response('ok') };`;
+    const one = fixture.release('shop@1.0.0', hanging);
+    await fixture.reach(one);
+    const pid = fixture.instance(one)!.pid!;
+    const hangs = [fixture.get('shop', '/hang'), fixture.get('shop', '/hang')].map((answer) =>
+      answer.catch((error: unknown) => error),
+    );
+    await fixture.reach(fixture.release('shop@2.0.0'), { policy: { warmSeconds: 1, drainSeconds: 1 } });
+    expect((await fixture.get('shop')).release).toBe('shop@2.0.0');
+    expect(fixture.instance(one)).toMatchObject({ state: 'Draining' });
+    for (const error of await Promise.all(hangs))
+      expect(error).toMatchObject({ code: 'module-failed', release: 'shop@1.0.0' });
+    expect(
+      fixture.logs.some(({ release, message }) => release === 'shop@1.0.0' && message.startsWith('Cut 2 requests')),
+    ).toBe(true);
+    expect(fixture.traffic(one)).toMatchObject({ requests: 2, failures: 2, inFlight: 0 });
+    await fixture.until('the process ended', () => !isAlive(pid));
+  });
+
+  it('waits for work given to waitUntil before it stops a replaced release', async () => {
+    const working = `export default {
+      fetch(request, env, ctx) { ctx.waitUntil(new Promise((resolve) => setTimeout(() => (console.log('work done'), resolve()), 500))); return new Response('ok'); },
+      stop() { console.log('stopped'); } };`;
+    const one = fixture.release('shop@1.0.0', working);
+    await fixture.reach(one);
+    await fixture.get('shop');
+    await fixture.reach(fixture.release('shop@2.0.0'));
+    await fixture.until('retired', () => fixture.instance(one) === undefined);
+    const printed = fixture.logs.filter(({ source, release }) => source === 'module' && release === 'shop@1.0.0');
+    expect(printed.map(({ message }) => message)).toEqual(['work done', 'stopped']);
+  });
+});
+
+describe('A release that can not be made ready', () => {
+  const cases: { kind: string; source: string; manifest?: object; error: RegExp }[] = [
+    { kind: 'load', source: 'export default {};', error: /no function "fetch"/ },
+    { kind: 'load', source: 'export default {', error: /Unexpected end/ },
+    { kind: 'load', source: 'process.exit(7);', error: /exit code 7/ },
+    {
+      kind: 'start',
+      source: `export default { fetch() {}, start() { throw new Error('no pool'); } };`,
+      error: /no pool/,
+    },
+    {
+      kind: 'health',
+      source: `export default { fetch() {}, async health() { throw new Error('unwell'); } };`,
+      error: /unwell/,
+    },
+    {
+      kind: 'health',
+      source: `export default { fetch: () => new Response('', { status: 503 }) };`,
+      manifest: { health: { path: '/health', timeoutSeconds: 5 } },
+      error: /503/,
+    },
+    {
+      kind: 'health',
+      source: `export default { fetch() {}, health: () => new Promise(() => {}) };`,
+      manifest: { health: { path: null, timeoutSeconds: 0.3 } },
+      error: /0\.3 s/,
+    },
+    {
+      kind: 'smoke',
+      source: plainModule,
+      manifest: { smoke: [{ request: { method: 'GET', path: '/' }, expect: { status: 201 } }] },
+      error: /answered 200, not 201/,
+    },
+    {
+      kind: 'smoke',
+      source: plainModule,
+      manifest: {
+        smoke: [{ request: { method: 'GET', path: '/' }, expect: { status: 200, json: { version: '9.9.9' } } }],
+      },
+      error: /"\/version"/,
+    },
+    {
+      kind: 'activate',
+      source: `export default { fetch() {}, activate() { throw new Error('port taken'); } };`,
+      error: /port taken/,
+    },
+  ];
+
+  it.each(cases)(
+    'is reported as $kind ($error), and the one before goes on serving',
+    async ({ kind, source, manifest, error }) => {
+      const one = fixture.release('shop@1.0.0');
+      const two = fixture.release('shop@2.0.0', source, manifest);
+      await fixture.reach(one);
+      const { pid } = await fixture.json('shop');
+      await fixture.reach(two);
+      expect(await fixture.json('shop')).toEqual({ version: '1.0.0', pid });
+      expect(fixture.report('shop').active).toBe(one.digest);
+      expect(fixture.instance(one)).toMatchObject({ state: 'Active' });
+      expect(fixture.instance(two)).toMatchObject({
+        state: 'Failed',
+        failureKind: kind,
+        error: expect.stringMatching(error),
+      });
+    },
+  );
+
+  it('passes smoke requests that are answered as the manifest says', async () => {
+    const smoke = [{ request: { method: 'GET', path: '/x' }, expect: { status: 200, json: { version: '1.0.0' } } }];
+    const one = fixture.release('shop@1.0.0', plainModule, { smoke });
+    await fixture.reach(one);
+    expect(fixture.instance(one)).toMatchObject({ state: 'Active' });
+    expect(fixture.traffic(one)?.requests ?? 0).toBe(0);
+  });
+
+  it('is tried again, and taken once it works', async () => {
+    const one = fixture.release('shop@1.0.0');
+    fixture.refusals.set(one.digest, new LoadError('fetch', 'no route to the orchestrator'));
+    await fixture.reach(one);
+    expect(fixture.instance(one)).toMatchObject({ state: 'Failed', failureKind: 'fetch' });
+    await expect(fixture.get('shop')).rejects.toMatchObject({ code: 'module-not-ready' });
+    fixture.refusals.clear();
+    await fixture.until('served', () => fixture.report('shop').active === one.digest);
+    expect((await fixture.json('shop')).version).toBe('1.0.0');
+  });
+
+  it('is replaced by the fallback where nothing served before, until it works', async () => {
+    const one = fixture.release('shop@1.0.0');
+    const two = fixture.release('shop@2.0.0');
+    fixture.refusals.set(two.digest, new LoadError('fetch', 'gone'));
+    await fixture.reach(two, { fallback: one });
+    expect(fixture.report('shop')).toMatchObject({ active: one.digest, servingFallback: true });
+    expect((await fixture.json('shop')).version).toBe('1.0.0');
+    fixture.refusals.clear();
+    await fixture.until('served', () => fixture.report('shop').active === two.digest);
+    expect(fixture.report('shop').servingFallback).toBe(false);
+    await fixture.until('the fallback retired', () => fixture.instance(one) === undefined);
+  });
+
+  it('is let go when it is not wanted any more, even while it starts', async () => {
+    const one = fixture.release('shop@1.0.0');
+    const two = fixture.release('shop@2.0.0', `export default { fetch() {}, start: () => new Promise(() => {}) };`);
+    await fixture.reach(one);
+    fixture.apply(two);
+    await fixture.until('it starts', () => fixture.instance(two)?.state === 'Starting');
+    const pid = fixture.instance(two)!.pid!;
+    await fixture.reach(one);
+    await fixture.until('the process ended', () => !isAlive(pid));
+    expect(fixture.instance(two)).toBeUndefined();
+    expect((await fixture.json('shop')).version).toBe('1.0.0');
+  });
+});
