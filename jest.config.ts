@@ -7,7 +7,7 @@ const config: Config = {
   projects: [
     {
       displayName: 'fast',
-      testMatch: ['<rootDir>/{libs,packages,apps}/*/test/**/*.test.ts'],
+      testMatch: ['<rootDir>/{libs,packages,apps,examples}/*/test/**/*.test.ts'],
       ...shared(),
     },
     {
@@ -28,7 +28,12 @@ function shared() {
     moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
     testEnvironmentOptions: { customExportConditions: ['@hotswap/source', 'node', 'node-addons'] },
     setupFiles: ['<rootDir>/tools/jest-setup.ts'],
-    modulePathIgnorePatterns: ['<rootDir>/.*/dist/', '<rootDir>/.hotswap/'],
+    // The versions of an example share one package name, which Jest would warn of.
+    modulePathIgnorePatterns: [
+      '<rootDir>/.*/dist/',
+      '<rootDir>/.hotswap/',
+      '<rootDir>/examples/.*/versions/.*/package.json$',
+    ],
   };
 }
 

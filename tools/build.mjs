@@ -1,8 +1,9 @@
-// Compiles every workspace's src to its dist, file by file, and only what is older than its source: a second run costs
-// milliseconds, so `npm start` and `npm test` can always call it.
+// Compiles every workspace's src to its dist, file by file, and bundles the examples; both only where something is older
+// than its source: a second run costs milliseconds, so `npm start` and `npm test` can always call it.
 import { transformFile } from '@swc/core';
 import { globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { buildExamples } from '../examples/build.mjs';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 11)) {
@@ -26,7 +27,7 @@ for (const source of sources) {
   wanted.add(target);
   if (modifiedAt(target) < Math.max(modifiedAt(source), newestInput)) stale.push({ source, target });
 }
-await Promise.all(stale.map(compile));
+await Promise.all([...stale.map(compile), buildExamples()]);
 for (const entry of globSync('{apps,libs,packages}/*/dist/**/*', { cwd: root, withFileTypes: true })) {
   const file = join(entry.parentPath, entry.name);
   if (entry.isFile() && !wanted.has(file)) rmSync(file);

@@ -1,0 +1,3 @@
+import { paymentProcessor } from '../../payment-processor.js';
+
+export default paymentProcessor({ publishesFees: false, detailsOf: () => ({}) });

@@ -1,0 +1,3 @@
+import { priceList } from '../../price-list.js';
+
+export default priceList();
