@@ -31,6 +31,8 @@ async function bundle({ source, target }, build) {
     format: 'esm',
     platform: 'node',
     target: 'node24',
+    // Paths in the bundle's comments are relative to this, so the bytes do not depend on where the build was started.
+    absWorkingDir: here,
     logLevel: 'warning',
   });
   // A source that is saved while its bundle is made has to count as newer.
