@@ -105,6 +105,7 @@ export class Instance {
     try {
       await this.#raise(signal);
       signal.throwIfAborted();
+      if (this.#link?.open !== true) throw new LoadError('start', 'The process ended.');
     } catch (error) {
       this.#ending = true;
       const hasGone = this.#link?.open === false;
@@ -222,7 +223,7 @@ export class Instance {
     const { health, smoke } = release.manifest;
     const send = (request: HostRequest) => this.send(request, uncounted);
     if (hasHealth) await this.#phase('health', { call: 'health' }, health.timeoutSeconds);
-    else if (health.path !== null) await checkHealthPath(send, health.path, health.timeoutSeconds);
+    if (health.path !== null) await checkHealthPath(send, health.path, health.timeoutSeconds);
     await smokeTest(send, smoke, health.timeoutSeconds);
     this.#pulse = new Pulse(
       timing,
@@ -289,17 +290,17 @@ export class Instance {
     this.#process?.kill();
   }
 
+  /** The socket has ended unasked, and with it the instance; how the process ended is known a little later. */
   async #gone(broken: string | null): Promise<void> {
     if (this.#ending) return;
     if (broken !== null) this.#kill(`sent what the protocol does not allow (${broken})`);
-    const exit = (await this.#process?.ended) ?? 'ended';
-    const how = `The process ${this.#endReason ?? exit}.`;
     this.#stopPulse();
     // While it is raised, the phase at hand fails; while it is retired, it is as good as gone.
-    const hadBeenReady = canServe(this.#lifecycle);
-    if (!hadBeenReady) return;
+    if (!canServe(this.#lifecycle)) return;
+    this.#advance({ event: 'failed', kind: null, error: 'The process ended.' });
+    const exit = await this.#process?.ended;
+    const how = `The process ${this.#endReason ?? exit}.`;
     this.#log('error', 'host', how);
-    this.#advance({ event: 'failed', kind: null, error: how });
     this.#reportCrash(how);
   }
 

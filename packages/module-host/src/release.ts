@@ -8,6 +8,7 @@ export interface Manifest {
   route: string;
   permissions: ManifestPermissions;
   limits: ManifestLimits;
+  /** `path: null`: nothing is requested, the module's own `health()` decides alone. */
   health: { path: string | null; timeoutSeconds: number };
   smoke: SmokeRequest[];
 }
@@ -29,7 +30,8 @@ export interface ManifestLimits {
 }
 
 export interface SmokeRequest {
-  request: { method: string; path: string; headers?: Record<string, string>; body?: unknown };
+  /** `json` is sent as the body. */
+  request: { method: string; path: string; headers: Record<string, string>; json?: unknown };
   expect: { status: number; json?: unknown };
 }
 
@@ -50,8 +52,8 @@ export function releaseName(spec: Pick<ReleaseSpec, 'module' | 'version'>): stri
   return `${spec.module}@${spec.version}`;
 }
 
-/** What the module gets as `env`. */
+/** What the module gets as `env`. Nothing can replace what it is told of its place. */
 export function environmentOf(release: LoadableRelease, secrets: Record<string, string>): JsonObject {
   const { spec, environment, node } = release;
-  return { environment, module: spec.module, version: spec.version, node, ...spec.configuration, ...secrets };
+  return { ...spec.configuration, ...secrets, environment, module: spec.module, version: spec.version, node };
 }

@@ -27,7 +27,7 @@ export async function smokeTest(send: Send, smoke: SmokeRequest[], timeoutSecond
 
 /** Asks for the health path. @throws LoadError of kind `health` unless the answer is 2xx. */
 export async function checkHealthPath(send: Send, path: string, timeoutSeconds: number): Promise<void> {
-  const answer = await probe(send, { method: 'GET', path }, timeoutSeconds).catch((error: unknown) => {
+  const answer = await probe(send, { method: 'GET', path, headers: {} }, timeoutSeconds).catch((error: unknown) => {
     throw new LoadError('health', `Health request GET ${path}: ${messageOf(error)}`);
   });
   if (answer.status < 200 || answer.status > 299)
@@ -74,10 +74,9 @@ async function probe(
     timeoutSeconds * 1000,
   );
   try {
-    const headers: [string, string][] = Object.entries(request.headers ?? {});
-    const isText = typeof request.body === 'string';
-    if (request.body !== undefined && !isText) headers.push(['content-type', 'application/json']);
-    const text = isText ? (request.body as string) : JSON.stringify(request.body);
+    const text = JSON.stringify(request.json) as string | undefined;
+    const headers: [string, string][] = Object.entries(request.headers);
+    if (text !== undefined) headers.push(['content-type', 'application/json']);
     const response = await send({
       method: request.method,
       url: new URL(request.path, 'http://localhost').href,

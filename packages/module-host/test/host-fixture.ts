@@ -86,7 +86,7 @@ export class HostFixture {
       limits: { memoryMiB: 64, requestSeconds: 30, requestBodyMiB: 10, inFlight: 1000, ...manifest.limits },
       permissions: { network: false, fileRead: [], fileWrite: [], childProcess: false, ...manifest.permissions },
       health: { path: null, timeoutSeconds: 5, ...manifest.health },
-    } as Manifest);
+    });
     return spec;
   }
 
@@ -129,8 +129,8 @@ export class HostFixture {
     return { status, headers, release, text: (await readAll(body)).toString('utf8') };
   }
 
-  async json(route: string, path = '/'): Promise<any> {
-    return JSON.parse((await this.get(route, path)).text);
+  async json<T = { version: string; pid: number }>(route: string, path = '/'): Promise<T> {
+    return JSON.parse((await this.get(route, path)).text) as T;
   }
 
   report(module: string): ModuleReport {
