@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
 import { HostError, LoadError, messageOf } from './errors.js';
@@ -201,13 +202,17 @@ export class Instance {
 
   async #raise(signal: AbortSignal): Promise<void> {
     const { load, timing } = this.context;
-    const release = await load(this.spec, signal);
+    const fetched = await load(this.spec, signal);
     signal.throwIfAborted();
-    this.#release = release;
     this.#advance({ event: 'verified' });
-    const secrets = await readSecrets(release.secretsDirectory, this.spec.module).catch((error: unknown) => {
+    const [directory, secrets] = await Promise.all([
+      // What may be read is compared with real paths.
+      realpath(fetched.directory),
+      readSecrets(fetched.secretsDirectory, this.spec.module),
+    ]).catch((error: unknown) => {
       throw new LoadError('load', messageOf(error));
     });
+    const release = (this.#release = { ...fetched, directory });
     signal.throwIfAborted();
     this.#spawn(release);
     const entryUrl = pathToFileURL(entryPath(release)).href;

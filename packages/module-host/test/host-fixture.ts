@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -37,6 +37,8 @@ export const plainModule = `export default { fetch: (request, env) => Response.j
 /** A host on real processes, with modules written to a temporary folder. */
 export class HostFixture {
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'hotswap-module-host-')));
+  /** The same folder by another path: a node's data may lie behind a link. */
+  readonly linkedFolder = `${this.folder}-link`;
   readonly logs: ModuleLogEntry[] = [];
   readonly loads: string[] = [];
   readonly host: ModuleHost;
@@ -46,6 +48,7 @@ export class HostFixture {
   #manifests = new Map<string, Manifest>();
 
   constructor(timing: Partial<HostTiming> = {}) {
+    symlinkSync(this.folder, this.linkedFolder);
     this.host = new ModuleHost({
       log: (entry) => this.logs.push(entry),
       onChange: () => undefined,
@@ -56,7 +59,7 @@ export class HostFixture {
         return {
           spec,
           manifest: this.#manifests.get(spec.digest)!,
-          directory: this.directoryOf(spec),
+          directory: join(this.linkedFolder, spec.module, spec.version),
           environment: 'QA',
           node: 'node-1',
           secretsDirectory: this.secretsDirectory,
@@ -163,6 +166,7 @@ export class HostFixture {
 
   async close(): Promise<void> {
     await this.host.close(1);
+    rmSync(this.linkedFolder);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
