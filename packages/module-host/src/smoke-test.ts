@@ -1,13 +1,13 @@
+import type { SmokeCheck } from '@hotswap/module-kit';
 import { LoadError, messageOf } from './errors.js';
 import type { HostRequest, HostResponse } from './http.js';
-import type { SmokeRequest } from './release.js';
 
 const answerBytesMax = 1024 * 1024;
 
 type Send = (request: HostRequest) => Promise<HostResponse>;
 
 /** Asks the instance what its manifest says it must be able to answer. @throws LoadError of kind `smoke` at the first that is not as expected. */
-export async function smokeTest(send: Send, smoke: SmokeRequest[], timeoutSeconds: number): Promise<void> {
+export async function smokeTest(send: Send, smoke: SmokeCheck[], timeoutSeconds: number): Promise<void> {
   for (const { request, expect } of smoke) {
     const what = `${request.method} ${request.path}`;
     const answer = await probe(send, request, timeoutSeconds).catch((error: unknown) => {
@@ -65,7 +65,7 @@ function parse(text: string): unknown {
 
 async function probe(
   send: Send,
-  request: SmokeRequest['request'],
+  request: SmokeCheck['request'],
   timeoutSeconds: number,
 ): Promise<{ status: number; text: string }> {
   const controller = new AbortController();

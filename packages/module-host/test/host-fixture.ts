@@ -9,14 +9,8 @@ import type {
   ReleaseSpec,
   TrafficSample,
 } from '@hotswap/agent-protocol';
-import {
-  LoadError,
-  ModuleHost,
-  type HostResponse,
-  type HostTiming,
-  type Manifest,
-  type ModuleLogEntry,
-} from '../src/index.js';
+import type { Manifest } from '@hotswap/module-kit';
+import { LoadError, ModuleHost, type HostResponse, type HostTiming, type ModuleLogEntry } from '../src/index.js';
 
 type ManifestParts = Partial<Omit<Manifest, 'limits' | 'permissions' | 'health'>> & {
   limits?: Partial<Manifest['limits']>;
@@ -82,6 +76,9 @@ export class HostFixture {
     writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(directory, 'module.js'), source);
     this.#manifests.set(digest, {
+      manifest: 1,
+      kernel: '*',
+      isolation: 'process',
       entry: 'module.js',
       route: module,
       smoke: [],

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { SmokeCheck } from '@hotswap/module-kit';
 import { LoadError } from '../src/index.js';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
 
@@ -305,7 +306,7 @@ describe('A release that can not be made ready', () => {
   );
 
   it('passes smoke requests that are answered as the manifest says', async () => {
-    const smoke = [
+    const smoke: SmokeCheck[] = [
       {
         request: { method: 'POST', path: '/x', headers: {}, json: { x: 1 } },
         expect: { status: 200, json: { version: '1.0.0' } },
