@@ -3,7 +3,7 @@ import { acceptResponseHead, type AcceptedHead, type HostRequest, type HostRespo
 import { CreditedReceiver, CreditedSender } from './wire/credit.js';
 import { frameTypes, ProtocolError, type Frame } from './wire/frame.js';
 import type { FrameWriter } from './wire/frame-writer.js';
-import { parseJson, type Failure } from './wire/messages.js';
+import { parseJson } from './wire/messages.js';
 
 export interface ExchangeLimits {
   requestSeconds: number;
@@ -66,7 +66,7 @@ export class Exchange {
       case frameTypes.end:
         return this.#receiveEnd();
       case frameTypes.error:
-        return this.fail('module-failed', `${this.release} failed: ${(parseJson(frame.payload) as Failure).message}`);
+        return this.fail('module-failed', `${this.release} failed while it answered; its log says why.`);
       case frameTypes.credit:
         return this.#sender.grant(frame.payload.readUInt32BE(0));
       default:

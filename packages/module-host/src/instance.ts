@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
 import { HostError, LoadError, messageOf } from './errors.js';
@@ -105,6 +106,7 @@ export class Instance {
     try {
       await this.#raise(signal);
       signal.throwIfAborted();
+      if (this.#link?.open !== true) throw new LoadError('start', 'The process ended.');
     } catch (error) {
       this.#ending = true;
       const hasGone = this.#link?.open === false;
@@ -200,13 +202,17 @@ export class Instance {
 
   async #raise(signal: AbortSignal): Promise<void> {
     const { load, timing } = this.context;
-    const release = await load(this.spec, signal);
+    const fetched = await load(this.spec, signal);
     signal.throwIfAborted();
-    this.#release = release;
     this.#advance({ event: 'verified' });
-    const secrets = await readSecrets(release.secretsDirectory, this.spec.module).catch((error: unknown) => {
+    const [directory, secrets] = await Promise.all([
+      // What may be read is compared with real paths.
+      realpath(fetched.directory),
+      readSecrets(fetched.secretsDirectory, this.spec.module),
+    ]).catch((error: unknown) => {
       throw new LoadError('load', messageOf(error));
     });
+    const release = (this.#release = { ...fetched, directory });
     signal.throwIfAborted();
     this.#spawn(release);
     const entryUrl = pathToFileURL(entryPath(release)).href;
@@ -222,7 +228,7 @@ export class Instance {
     const { health, smoke } = release.manifest;
     const send = (request: HostRequest) => this.send(request, uncounted);
     if (hasHealth) await this.#phase('health', { call: 'health' }, health.timeoutSeconds);
-    else if (health.path !== null) await checkHealthPath(send, health.path, health.timeoutSeconds);
+    if (health.path !== null) await checkHealthPath(send, health.path, health.timeoutSeconds);
     await smokeTest(send, smoke, health.timeoutSeconds);
     this.#pulse = new Pulse(
       timing,
@@ -289,17 +295,17 @@ export class Instance {
     this.#process?.kill();
   }
 
+  /** The socket has ended unasked, and with it the instance; how the process ended is known a little later. */
   async #gone(broken: string | null): Promise<void> {
     if (this.#ending) return;
     if (broken !== null) this.#kill(`sent what the protocol does not allow (${broken})`);
-    const exit = (await this.#process?.ended) ?? 'ended';
-    const how = `The process ${this.#endReason ?? exit}.`;
     this.#stopPulse();
     // While it is raised, the phase at hand fails; while it is retired, it is as good as gone.
-    const hadBeenReady = canServe(this.#lifecycle);
-    if (!hadBeenReady) return;
+    if (!canServe(this.#lifecycle)) return;
+    this.#advance({ event: 'failed', kind: null, error: 'The process ended.' });
+    const exit = await this.#process?.ended;
+    const how = `The process ${this.#endReason ?? exit}.`;
     this.#log('error', 'host', how);
-    this.#advance({ event: 'failed', kind: null, error: how });
     this.#reportCrash(how);
   }
 

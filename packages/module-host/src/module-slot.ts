@@ -207,6 +207,7 @@ export class ModuleSlot {
       if (this.#flipTarget() !== next) return this.#deactivate(next);
       const previous = this.#active;
       this.#active = next;
+      this.#tellFlip(next, previous);
       if (previous?.state === 'active') this.#deactivate(previous);
       this.#lastActive = next.spec;
       this.route = next.manifest.route;
@@ -222,6 +223,19 @@ export class ModuleSlot {
       this.#isFlipping = false;
       this.#changed();
     }
+  }
+
+  #tellFlip(next: Instance, previous: Instance | null): void {
+    const message = previous === null ? 'Active.' : `Active in place of ${previous.name}.`;
+    const { module, context } = this;
+    context.log({
+      level: 'info',
+      source: 'host',
+      module,
+      release: next.name,
+      pid: next.report(0)?.pid ?? null,
+      message,
+    });
   }
 
   #deactivate(instance: Instance): void {

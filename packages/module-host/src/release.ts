@@ -1,37 +1,5 @@
-import type { JsonObject, ReleaseSpec } from '@hotswap/agent-protocol';
-
-/** What a release's package says about itself (`hotswap` in its package.json), every default filled in. */
-export interface Manifest {
-  /** Path of the bundle within the package. */
-  entry: string;
-  /** The module's traffic is mounted at `/<route>`. */
-  route: string;
-  permissions: ManifestPermissions;
-  limits: ManifestLimits;
-  health: { path: string | null; timeoutSeconds: number };
-  smoke: SmokeRequest[];
-}
-
-export interface ManifestPermissions {
-  network: boolean;
-  /** Absolute paths. */
-  fileRead: string[];
-  fileWrite: string[];
-  childProcess: boolean;
-}
-
-export interface ManifestLimits {
-  /** Of the JavaScript heap; the process may use as much again for buffers. */
-  memoryMiB: number;
-  requestSeconds: number;
-  requestBodyMiB: number;
-  inFlight: number;
-}
-
-export interface SmokeRequest {
-  request: { method: string; path: string; headers?: Record<string, string>; body?: unknown };
-  expect: { status: number; json?: unknown };
-}
+import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import type { Manifest, ModuleEnv } from '@hotswap/module-kit';
 
 /** An unpacked, verified release, ready to load. */
 export interface LoadableRelease {
@@ -50,8 +18,8 @@ export function releaseName(spec: Pick<ReleaseSpec, 'module' | 'version'>): stri
   return `${spec.module}@${spec.version}`;
 }
 
-/** What the module gets as `env`. */
-export function environmentOf(release: LoadableRelease, secrets: Record<string, string>): JsonObject {
+/** What the module gets as `env`. Nothing can replace what it is told of its place. */
+export function environmentOf(release: LoadableRelease, secrets: Record<string, string>): ModuleEnv {
   const { spec, environment, node } = release;
-  return { environment, module: spec.module, version: spec.version, node, ...spec.configuration, ...secrets };
+  return { ...spec.configuration, ...secrets, environment, module: spec.module, version: spec.version, node };
 }

@@ -1,13 +1,13 @@
+import type { SmokeCheck } from '@hotswap/module-kit';
 import { LoadError, messageOf } from './errors.js';
 import type { HostRequest, HostResponse } from './http.js';
-import type { SmokeRequest } from './release.js';
 
 const answerBytesMax = 1024 * 1024;
 
 type Send = (request: HostRequest) => Promise<HostResponse>;
 
 /** Asks the instance what its manifest says it must be able to answer. @throws LoadError of kind `smoke` at the first that is not as expected. */
-export async function smokeTest(send: Send, smoke: SmokeRequest[], timeoutSeconds: number): Promise<void> {
+export async function smokeTest(send: Send, smoke: SmokeCheck[], timeoutSeconds: number): Promise<void> {
   for (const { request, expect } of smoke) {
     const what = `${request.method} ${request.path}`;
     const answer = await probe(send, request, timeoutSeconds).catch((error: unknown) => {
@@ -27,7 +27,7 @@ export async function smokeTest(send: Send, smoke: SmokeRequest[], timeoutSecond
 
 /** Asks for the health path. @throws LoadError of kind `health` unless the answer is 2xx. */
 export async function checkHealthPath(send: Send, path: string, timeoutSeconds: number): Promise<void> {
-  const answer = await probe(send, { method: 'GET', path }, timeoutSeconds).catch((error: unknown) => {
+  const answer = await probe(send, { method: 'GET', path, headers: {} }, timeoutSeconds).catch((error: unknown) => {
     throw new LoadError('health', `Health request GET ${path}: ${messageOf(error)}`);
   });
   if (answer.status < 200 || answer.status > 299)
@@ -65,7 +65,7 @@ function parse(text: string): unknown {
 
 async function probe(
   send: Send,
-  request: SmokeRequest['request'],
+  request: SmokeCheck['request'],
   timeoutSeconds: number,
 ): Promise<{ status: number; text: string }> {
   const controller = new AbortController();
@@ -74,10 +74,9 @@ async function probe(
     timeoutSeconds * 1000,
   );
   try {
-    const headers: [string, string][] = Object.entries(request.headers ?? {});
-    const isText = typeof request.body === 'string';
-    if (request.body !== undefined && !isText) headers.push(['content-type', 'application/json']);
-    const text = isText ? (request.body as string) : JSON.stringify(request.body);
+    const text = JSON.stringify(request.json) as string | undefined;
+    const headers: [string, string][] = Object.entries(request.headers);
+    if (text !== undefined) headers.push(['content-type', 'application/json']);
     const response = await send({
       method: request.method,
       url: new URL(request.path, 'http://localhost').href,

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,14 +9,8 @@ import type {
   ReleaseSpec,
   TrafficSample,
 } from '@hotswap/agent-protocol';
-import {
-  LoadError,
-  ModuleHost,
-  type HostResponse,
-  type HostTiming,
-  type Manifest,
-  type ModuleLogEntry,
-} from '../src/index.js';
+import type { Manifest } from '@hotswap/module-kit';
+import { LoadError, ModuleHost, type HostResponse, type HostTiming, type ModuleLogEntry } from '../src/index.js';
 
 type ManifestParts = Partial<Omit<Manifest, 'limits' | 'permissions' | 'health'>> & {
   limits?: Partial<Manifest['limits']>;
@@ -37,6 +31,8 @@ export const plainModule = `export default { fetch: (request, env) => Response.j
 /** A host on real processes, with modules written to a temporary folder. */
 export class HostFixture {
   readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'hotswap-module-host-')));
+  /** The same folder by another path: a node's data may lie behind a link. */
+  readonly linkedFolder = `${this.folder}-link`;
   readonly logs: ModuleLogEntry[] = [];
   readonly loads: string[] = [];
   readonly host: ModuleHost;
@@ -46,6 +42,7 @@ export class HostFixture {
   #manifests = new Map<string, Manifest>();
 
   constructor(timing: Partial<HostTiming> = {}) {
+    symlinkSync(this.folder, this.linkedFolder);
     this.host = new ModuleHost({
       log: (entry) => this.logs.push(entry),
       onChange: () => undefined,
@@ -56,7 +53,7 @@ export class HostFixture {
         return {
           spec,
           manifest: this.#manifests.get(spec.digest)!,
-          directory: this.directoryOf(spec),
+          directory: join(this.linkedFolder, spec.module, spec.version),
           environment: 'QA',
           node: 'node-1',
           secretsDirectory: this.secretsDirectory,
@@ -79,6 +76,9 @@ export class HostFixture {
     writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(directory, 'module.js'), source);
     this.#manifests.set(digest, {
+      manifest: 1,
+      kernel: '*',
+      isolation: 'process',
       entry: 'module.js',
       route: module,
       smoke: [],
@@ -86,7 +86,7 @@ export class HostFixture {
       limits: { memoryMiB: 64, requestSeconds: 30, requestBodyMiB: 10, inFlight: 1000, ...manifest.limits },
       permissions: { network: false, fileRead: [], fileWrite: [], childProcess: false, ...manifest.permissions },
       health: { path: null, timeoutSeconds: 5, ...manifest.health },
-    } as Manifest);
+    });
     return spec;
   }
 
@@ -129,8 +129,8 @@ export class HostFixture {
     return { status, headers, release, text: (await readAll(body)).toString('utf8') };
   }
 
-  async json(route: string, path = '/'): Promise<any> {
-    return JSON.parse((await this.get(route, path)).text);
+  async json<T = { version: string; pid: number }>(route: string, path = '/'): Promise<T> {
+    return JSON.parse((await this.get(route, path)).text) as T;
   }
 
   report(module: string): ModuleReport {
@@ -163,6 +163,7 @@ export class HostFixture {
 
   async close(): Promise<void> {
     await this.host.close(1);
+    rmSync(this.linkedFolder);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

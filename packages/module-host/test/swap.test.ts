@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { SmokeCheck } from '@hotswap/module-kit';
 import { LoadError } from '../src/index.js';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
 
@@ -47,6 +49,41 @@ describe('Swapping releases', () => {
       [...seen.values()].reduce((a, b) => a + b, 0),
     );
     expect(samples.every((sample) => sample.failures === 0 && sample.inFlight === 0)).toBe(true);
+  });
+
+  it('ends where the last assignment says, whatever came before, and answers every request meanwhile', async () => {
+    const source = `let active = false; export default {
+      async activate() { await new Promise((resolve) => setTimeout(resolve, Math.random() * 30)); active = true; },
+      async deactivate() { active = false; await new Promise((resolve) => setTimeout(resolve, Math.random() * 30)); },
+      async fetch(request, env) {
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
+        return Response.json({ version: env.version, active });
+      } };`;
+    const releases = ['1.0.0', '2.0.0', '3.0.0'].map((version) => fixture.release(`shop@${version}`, source));
+    const any = () => releases[Math.floor(Math.random() * 3)]!;
+    await fixture.reach(releases[0]!);
+    let stopped = false;
+    let answered = 0;
+    const clients = Array.from({ length: 8 }, async () => {
+      for (; !stopped; answered++) expect((await fixture.get('shop')).status).toBe(200);
+    });
+    const pids = new Set<number>();
+    for (let turn = 0; turn < 30; turn++) {
+      const [candidate, candidatePercent] = [Math.random() < 0.5 ? any() : null, Math.random() * 100];
+      fixture.apply(any(), { candidate, candidatePercent, warm: Math.random() < 0.5 ? [any()] : [] });
+      await pause(Math.random() * 120);
+      for (const { pid } of fixture.report('shop').instances) if (pid !== null) pids.add(pid);
+    }
+    await fixture.reach(releases[1]!, { warm: [releases[2]!] });
+    await fixture.until('the others retired', () => fixture.report('shop').instances.length === 2);
+    stopped = true;
+    await Promise.all(clients);
+    expect(answered).toBeGreaterThan(100);
+    expect(await fixture.json('shop')).toEqual({ version: '2.0.0', active: true });
+    expect(fixture.instance(releases[2]!)?.state).toMatch(/^(Ready|Warm)$/);
+    const kept = fixture.report('shop').instances.map(({ pid }) => pid);
+    await fixture.until('their processes ended', () => [...pids].every((pid) => kept.includes(pid) || !isAlive(pid)));
+    expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
   });
 
   it('gives the candidate its share of requests, by chance', async () => {
@@ -184,6 +221,21 @@ describe('Swapping releases', () => {
   });
 });
 
+describe('A candidate that fails when it is promoted', () => {
+  it('still answers what it was given', async () => {
+    const one = fixture.release('shop@1.0.0');
+    const source = `export default { activate() { throw new Error('port taken'); }, async fetch(request, env) {
+      await new Promise((resolve) => setTimeout(resolve, 300)); return Response.json({ version: env.version }); } };`;
+    const two = fixture.release('shop@2.0.0', source);
+    await fixture.reach(one, { candidate: two, candidatePercent: 100 });
+    const answers = [fixture.get('shop'), fixture.get('shop')];
+    await fixture.reach(two, { candidate: null });
+    expect((await fixture.get('shop')).release).toBe('shop@1.0.0');
+    for (const answer of await Promise.all(answers))
+      expect(answer).toMatchObject({ status: 200, release: 'shop@2.0.0' });
+  });
+});
+
 describe('A release that can not be made ready', () => {
   const cases: { kind: string; source: string; manifest?: object; error: RegExp }[] = [
     { kind: 'load', source: 'export default {};', error: /no function "fetch"/ },
@@ -214,14 +266,16 @@ describe('A release that can not be made ready', () => {
     {
       kind: 'smoke',
       source: plainModule,
-      manifest: { smoke: [{ request: { method: 'GET', path: '/' }, expect: { status: 201 } }] },
+      manifest: { smoke: [{ request: { method: 'GET', path: '/', headers: {} }, expect: { status: 201 } }] },
       error: /answered 200, not 201/,
     },
     {
       kind: 'smoke',
       source: plainModule,
       manifest: {
-        smoke: [{ request: { method: 'GET', path: '/' }, expect: { status: 200, json: { version: '9.9.9' } } }],
+        smoke: [
+          { request: { method: 'GET', path: '/', headers: {} }, expect: { status: 200, json: { version: '9.9.9' } } },
+        ],
       },
       error: /"\/version"/,
     },
@@ -252,7 +306,12 @@ describe('A release that can not be made ready', () => {
   );
 
   it('passes smoke requests that are answered as the manifest says', async () => {
-    const smoke = [{ request: { method: 'GET', path: '/x' }, expect: { status: 200, json: { version: '1.0.0' } } }];
+    const smoke: SmokeCheck[] = [
+      {
+        request: { method: 'POST', path: '/x', headers: {}, json: { x: 1 } },
+        expect: { status: 200, json: { version: '1.0.0' } },
+      },
+    ];
     const one = fixture.release('shop@1.0.0', plainModule, { smoke });
     await fixture.reach(one);
     expect(fixture.instance(one)).toMatchObject({ state: 'Active' });

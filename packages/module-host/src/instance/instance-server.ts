@@ -1,3 +1,4 @@
+import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
 import type { Duplex } from 'node:stream';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import { FrameReader } from '../wire/frame-reader.js';
@@ -10,13 +11,12 @@ import {
   type RequestHead,
 } from '../wire/messages.js';
 import { EventLoopDelay } from './event-loop-delay.js';
-import { deepFreeze, importModule, type Module, type ModuleContext, type ModuleEnv } from './module.js';
+import { deepFreeze, importModule } from './module.js';
 import { ServedRequest } from './served-request.js';
 
 /** The instance's end of the socket: does what the kernel asks, with the module that the first call loads. */
 export class InstanceServer {
-  #module: Module | null = null;
-  #env: ModuleEnv = {};
+  #served: { module: Module; env: ModuleEnv } | null = null;
   readonly #requests = new Map<number, ServedRequest>();
   readonly #background = new Set<Promise<unknown>>();
   readonly #eventLoopDelay = new EventLoopDelay();
@@ -38,7 +38,8 @@ export class InstanceServer {
   async #serve(id: number, head: RequestHead): Promise<void> {
     const request = new ServedRequest(id, this.#writer, head);
     this.#requests.set(id, request);
-    await request.answer(this.#loaded, this.#env, this.#context);
+    const { module, env } = this.#loaded;
+    await request.answer(module, env, this.#context);
     this.#requests.delete(id);
   }
 
@@ -58,32 +59,32 @@ export class InstanceServer {
       case 'load':
         return this.#load(call.entryUrl, call.env);
       case 'start':
-        return void (await this.#loaded.start?.(this.#env));
+        return void (await this.#loaded.module.start?.(this.#loaded.env));
       case 'health':
-        return void (await this.#loaded.health?.());
+        return void (await this.#loaded.module.health?.());
       case 'activate':
-        return void (await this.#loaded.activate?.());
+        return void (await this.#loaded.module.activate?.());
       case 'deactivate':
-        return void (await this.#loaded.deactivate?.());
+        return void (await this.#loaded.module.deactivate?.());
       case 'settle':
         while (this.#background.size > 0) await Promise.allSettled(this.#background);
         return;
       case 'stop':
-        return void (await this.#loaded.stop?.());
+        return void (await this.#loaded.module.stop?.());
       case 'ping':
         return this.#statistics();
     }
   }
 
   async #load(entryUrl: string, env: ModuleEnv): Promise<LoadResult> {
-    this.#env = deepFreeze(env);
-    this.#module = await importModule(entryUrl);
-    return { hasHealth: this.#module.health !== undefined };
+    const module = await importModule(entryUrl);
+    this.#served = { module, env: deepFreeze(env) };
+    return { hasHealth: module.health !== undefined };
   }
 
-  get #loaded(): Module {
-    if (this.#module === null) throw new Error('No module is loaded.');
-    return this.#module;
+  get #loaded(): { module: Module; env: ModuleEnv } {
+    if (this.#served === null) throw new Error('No module is loaded.');
+    return this.#served;
   }
 
   #keepAlive(promise: Promise<unknown>): void {

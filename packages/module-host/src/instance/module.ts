@@ -1,19 +1,4 @@
-/** What a module exports by default; see the module kit for what each function is for. */
-export interface Module {
-  fetch(request: Request, env: ModuleEnv, context: ModuleContext): Response | Promise<Response>;
-  start?(env: ModuleEnv): unknown;
-  activate?(): unknown;
-  deactivate?(): unknown;
-  stop?(): unknown;
-  health?(): unknown;
-}
-
-export type ModuleEnv = Readonly<Record<string, unknown>>;
-
-export interface ModuleContext {
-  /** Keeps the instance from being stopped until the promise has settled. */
-  waitUntil(promise: Promise<unknown>): void;
-}
+import type { Module } from '@hotswap/module-kit';
 
 const optionalFunctions = ['start', 'activate', 'deactivate', 'stop', 'health'] as const;
 

@@ -1,8 +1,8 @@
+import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
 import { CreditedReceiver, CreditedSender } from '../wire/credit.js';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import type { FrameWriter } from '../wire/frame-writer.js';
 import type { RequestHead } from '../wire/messages.js';
-import type { Module, ModuleContext, ModuleEnv } from './module.js';
 import { webRequest } from './web-request.js';
 import { assertResponse, responseHead } from './web-response.js';
 
@@ -39,9 +39,7 @@ export class ServedRequest {
     } catch (error) {
       if (this.#abort.signal.aborted) return;
       console.error(error);
-      this.writer.writeJson(frameTypes.error, this.id, {
-        message: error instanceof Error ? error.message : String(error),
-      });
+      this.writer.write(frameTypes.error, this.id);
     }
   }
 

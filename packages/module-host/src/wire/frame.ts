@@ -26,7 +26,7 @@ export const frameTypes = {
   end: 7,
   /** K: nobody waits for the answer any more; payload: why, as text. */
   abort: 8,
-  /** I: Failure; the exchange ends without (the rest of) an answer. */
+  /** I: the exchange ends without (the rest of) an answer; why is the log's business, not the client's. */
   error: 9,
   /** K, I: u32, so many more bytes of body may be sent. */
   credit: 10,

@@ -1,8 +1,8 @@
-import type { JsonObject } from '@hotswap/agent-protocol';
+import type { ModuleEnv } from '@hotswap/module-kit';
 
 /** What the kernel asks of an instance outside of requests, by name. The kernel makes one at a time, but for `ping`. */
 export type InstanceCall =
-  | { call: 'load'; entryUrl: string; env: JsonObject }
+  | { call: 'load'; entryUrl: string; env: ModuleEnv }
   | { call: 'start' }
   | { call: 'health' }
   | { call: 'activate' }
