@@ -1,3 +1,4 @@
+export * from './analysis/index.js';
 export * from './deployment.js';
 export * from './deployment-view.js';
 export * from './environment.js';

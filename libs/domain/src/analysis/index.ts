@@ -1,0 +1,15 @@
+export { analyse, beginAnalysis } from './canary-analysis.js';
+export type { AnalysisState, AnalysisVerdict, AnalysisVerdictKind } from './canary-analysis.js';
+export { experimentStages, stageRule } from './canary-plan.js';
+export type { StageRule } from './canary-plan.js';
+export { detectionMinutes } from './detection-time.js';
+export type { DetectionQuestion } from './detection-time.js';
+export type { AnalysisEvent, Arm, ArmSample, BlockEvent, NodeSample, RestartEvent, StageEvent } from './events.js';
+export {
+  AnalysisParameterError,
+  metricNames,
+  resolveParameters,
+  standardParameters,
+  withoutTwinParameters,
+} from './parameters.js';
+export type { AnalysisParameters, GaugeName, MetricName, PlanEntry } from './parameters.js';
