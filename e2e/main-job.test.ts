@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ClosedLoopLoad } from './support/closed-loop-load.js';
+import { startLocalCluster, type LocalCluster } from './support/local-cluster.js';
+import { waitFor } from './support/wait-for.js';
+
+const readmeDeployment = {
+  moduleName: 'payment-processor',
+  version: '2.1.0',
+  targetEnvironment: 'Production',
+  requesterEmail: 'user@example.com',
+};
+
+interface DeploymentBody {
+  id: string;
+  status: string;
+  reason: { code: string; message: string };
+  stages: { name: string; environment?: string; status: string; strategy?: string; step?: { number: number } }[];
+}
+
+/** The README's story on real processes, one cluster for all of it: the tests run in order and build on each other. */
+describe('The main job', () => {
+  let cluster: LocalCluster;
+
+  beforeAll(async () => {
+    cluster = await startLocalCluster();
+  }, 180_000);
+
+  afterAll(async () => {
+    await cluster.stop();
+  }, 60_000);
+
+  it('takes 2.1.0 through four environments under load, both versions seen, no request failed', async () => {
+    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    load.start();
+    const { status, body } = await cluster.post<DeploymentBody>('/api/v1/deployments', readmeDeployment);
+    expect(status).toBe(202);
+    const finished = await waitForFinal(cluster, body.id);
+    const seen = await load.stop();
+
+    expect(finished.reason.message).toContain('2.1.0');
+    expect(finished.status).toBe('Succeeded');
+    expect(finished.stages.map(({ name, environment, strategy }) => [name, environment, strategy])).toEqual([
+      ['Verify', undefined, undefined],
+      ['Deploy', 'Development', 'Direct'],
+      ['Deploy', 'QA', 'Rolling'],
+      ['Deploy', 'Staging', 'BlueGreen'],
+      ['Deploy', 'Production', 'Canary'],
+      ['Validate', 'Production', undefined],
+    ]);
+    expect(seen.failures).toEqual([]);
+    expect(seen.failed).toBe(0);
+    expect(seen.byVersion['payment-processor@2.0.0']).toBeGreaterThan(100);
+    expect(seen.byVersion['payment-processor@2.1.0']).toBeGreaterThan(100);
+  }, 180_000);
+
+  it('counts what the nodes really answered', async () => {
+    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    load.start();
+    await waitFor('metrics show traffic', async () => {
+      const { body } = await cluster.get<{ cluster: { requests: number | null; failures: number | null } }>(
+        '/api/v1/clusters/Production/metrics',
+      );
+      return (body.cluster.requests ?? 0) > 100 && body.cluster.failures === 0;
+    });
+    await load.stop();
+  }, 60_000);
+
+  it('rolls the finished deployment back under load, no request failed', async () => {
+    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    load.start();
+    const { body: list } = await cluster.get<{ items: DeploymentBody[] }>(
+      '/api/v1/deployments?moduleName=payment-processor&status=succeeded&limit=1',
+    );
+    const id = list.items[0]?.id ?? '';
+    const { status } = await cluster.post(`/api/v1/deployments/${id}/rollback`);
+    expect(status).toBe(202);
+    const finished = await waitForFinal(cluster, id, ['RolledBack']);
+    const seen = await load.stop();
+    expect(finished.status).toBe('RolledBack');
+    expect(seen.failures).toEqual([]);
+    expect(await cluster.activeVersions('Production', 'payment-processor')).toEqual(Array(5).fill('2.0.0'));
+    // Environments before it keep the target.
+    expect(await cluster.activeVersions('QA', 'payment-processor')).toEqual(Array(2).fill('2.1.0'));
+  }, 90_000);
+
+  it('goes on after the orchestrator is killed in the middle of the Production stage; nodes serve all the while', async () => {
+    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    load.start();
+    const { body } = await cluster.post<DeploymentBody>('/api/v1/deployments', readmeDeployment);
+    await waitFor('Production is in the middle of its canary', async () => {
+      const { body: now } = await cluster.get<DeploymentBody>(`/api/v1/deployments/${body.id}`);
+      const production = now.stages.find(({ environment, name }) => environment === 'Production' && name === 'Deploy');
+      return (production?.step?.number ?? 0) >= 1;
+    });
+    cluster.kill('orchestrator-api');
+    const finished = await waitForFinal(cluster, body.id);
+    const seen = await load.stop();
+    expect(finished.status).toBe('Succeeded');
+    expect(seen.failures).toEqual([]);
+  }, 180_000);
+
+  it('resumes with 2.1.0 after Ctrl-C and a second start', async () => {
+    await cluster.stop();
+    cluster = await startLocalCluster({ dataDirectory: cluster.dataDirectory });
+    expect(await cluster.activeVersions('Production', 'payment-processor')).toEqual(Array(5).fill('2.1.0'));
+  }, 180_000);
+
+  it('resumes with 2.1.0 after SIGKILL of everything', async () => {
+    await cluster.killEverything();
+    cluster = await startLocalCluster({ dataDirectory: cluster.dataDirectory });
+    expect(await cluster.activeVersions('Production', 'payment-processor')).toEqual(Array(5).fill('2.1.0'));
+  }, 180_000);
+});
+
+const finalStatuses = ['Succeeded', 'Failed', 'RolledBack', 'Cancelled', 'Superseded'];
+
+async function waitForFinal(cluster: LocalCluster, id: string, wanted = finalStatuses): Promise<DeploymentBody> {
+  let last: DeploymentBody | undefined;
+  await waitFor(
+    `deployment ${id} is ${wanted.join(' or ')}`,
+    async () => {
+      // The orchestrator may be restarting: a refused connection is asked again.
+      const answer = await cluster.get<DeploymentBody>(`/api/v1/deployments/${id}`).catch(() => null);
+      last = answer?.status === 200 ? answer.body : last;
+      return last !== undefined && wanted.includes(last.status);
+    },
+    170_000,
+  );
+  return last as DeploymentBody;
+}
