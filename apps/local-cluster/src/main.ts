@@ -35,7 +35,7 @@ async function run(): Promise<void> {
     if (ending !== null) return ending;
     endingSince = performance.now();
     lock.markEnding();
-    log.info(`${why}: ending nodes, orchestrator and database`);
+    log.info(`${why}: ending everything`);
     ending = cluster.end(hurry.signal).finally(() => lock.release());
     return ending;
   };
@@ -64,7 +64,7 @@ async function run(): Promise<void> {
   } catch (error) {
     // Ended while starting: that is no failure.
     if (ending !== null) return;
-    await end('It can not start');
+    await end('Not started');
     throw error;
   }
 }

@@ -1,10 +1,10 @@
-import { chmodSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
 /** The secret kept in a file that its owner alone can read; `make` gives it the first time. */
 export function keptSecret(file: string, make: () => string): string {
   const kept = read(file);
   if (kept !== null) {
-    chmodSync(file, 0o600);
+    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
     return kept;
   }
   const draft = `${file}.new`;

@@ -1,0 +1,52 @@
+# syntax=docker/dockerfile:1
+# docker build --target orchestrator-api . | --target kernel-node . | --target examples .
+# Node.js 26, because its permission model keeps modules off the network, which that of 24 can't.
+
+FROM node:26-bookworm-slim AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/root/.npm npm ci
+RUN npm run build
+# The optional packages are a Node.js and a Postgres for npm start; the image and the compose file have their own.
+RUN npm prune --omit=dev --omit=optional \
+ && rm -rf apps/*/src libs/*/src packages/*/src
+
+FROM node:26-bookworm-slim AS runtime
+ENV NODE_ENV=production
+WORKDIR /app
+# Made here, so that named volumes mounted on them belong to the user that writes them.
+RUN install --directory --owner=node --group=node /var/lib/hotswap /var/lib/hotswap/data /var/lib/hotswap/node \
+    /var/lib/hotswap/secrets /var/lib/hotswap/trust /var/lib/hotswap/keys
+COPY --from=build /src/package.json ./
+COPY --from=build /src/node_modules ./node_modules
+COPY --from=build /src/packages ./packages
+COPY --from=build /src/libs ./libs
+COPY --from=build /src/apps ./apps
+USER node
+
+FROM runtime AS orchestrator-api
+ENV HOST=0.0.0.0 \
+    PORT=5000 \
+    HOTSWAP_DATA_DIR=/var/lib/hotswap/data \
+    HOTSWAP_TRUST_FILE=/var/lib/hotswap/trust/trust.json
+EXPOSE 5000
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`, { signal: AbortSignal.timeout(3000) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "apps/orchestrator-api/dist/main.js"]
+
+FROM runtime AS kernel-node
+ENV HOST=0.0.0.0 \
+    PORT=7300 \
+    HOTSWAP_NODE_DIR=/var/lib/hotswap/node \
+    HOTSWAP_SECRETS_DIR=/var/lib/hotswap/secrets \
+    HOTSWAP_TRUST_FILE=/var/lib/hotswap/trust/trust.json
+# A node's identity, kept when its container is restarted, and each container's own.
+VOLUME /var/lib/hotswap/node
+EXPOSE 7300
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`, { signal: AbortSignal.timeout(3000) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "apps/kernel-node/dist/main.js"]
+
+FROM runtime AS examples
+COPY --from=build /src/examples ./examples
+ENTRYPOINT ["node", "apps/local-cluster/dist/examples/main.js"]

@@ -1,0 +1,227 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { waitFor } from './wait-for.js';
+
+const entry = join(import.meta.dirname, '..', '..', 'apps', 'local-cluster', 'dist', 'main.js');
+const outputCharactersMax = 200_000;
+
+export type Environment = 'Development' | 'QA' | 'Staging' | 'Production';
+
+export interface LocalClusterOptions {
+  /** Kept by stop(), so that a later start resumes it; without it a temporary one is made, and removed by stop(). */
+  dataDirectory?: string;
+  /** Variables of npm start, over the test's own. */
+  env?: NodeJS.ProcessEnv;
+  /** What to wait for; the default is every cluster Healthy. */
+  until?: 'healthy' | 'ready';
+  deadlineSeconds?: number;
+}
+
+/** An answer, read whole; `body` is the JSON, or the text where it is none. */
+export interface Answer<Body> {
+  status: number;
+  headers: Headers;
+  body: Body;
+}
+
+/** What the tests read of a node; the contract has more. */
+export interface ClusterNode {
+  id: string;
+  address: string;
+  state: string;
+  pid: number;
+  modules: { name: string; activeVersion: string | null; candidateVersion: string | null; state: string }[];
+}
+
+/**
+ * Runs the launcher (what `npm start` runs once built) as a process, on free ports, and waits for its clusters.
+ * @throws Error with what the launcher said when it ends or takes too long; nothing is left running then
+ */
+export async function startLocalCluster(options: LocalClusterOptions = {}): Promise<LocalCluster> {
+  const temporary = options.dataDirectory === undefined;
+  const dataDirectory = options.dataDirectory ?? mkdtempSync(join(tmpdir(), 'hotswap-e2e-'));
+  // Postgres runs as another user when the tests run as root, and has to get in.
+  if (temporary) chmodSync(dataDirectory, 0o755);
+  const port = await freePort();
+  const child = spawn(process.execPath, [entry], {
+    env: { ...inherited(), PORT: String(port), HOTSWAP_DATA_DIR: dataDirectory, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const cluster = new LocalCluster(child, dataDirectory, temporary, port, options.env?.['HOTSWAP_API_TOKEN'] ?? null);
+  const line = options.until === 'ready' ? 'HotSwap is ready' : 'Every cluster is Healthy';
+  try {
+    await waitFor(`"${line}"`, () => cluster.output.includes(line) || cluster.hasEnded, {
+      deadlineSeconds: options.deadlineSeconds ?? 120,
+    });
+    if (cluster.hasEnded) throw new Error(`The launcher ended with code ${child.exitCode}`);
+  } catch (error) {
+    const said = cluster.output;
+    await cluster.killEverything();
+    if (temporary) rmSync(dataDirectory, { recursive: true, force: true });
+    throw new Error(`${(error as Error).message}. The launcher said:\n${said}`, { cause: error });
+  }
+  return cluster;
+}
+
+/** A running launcher with everything it supervises. */
+export class LocalCluster {
+  readonly url: string;
+  private said = '';
+
+  constructor(
+    private readonly launcher: ChildProcess,
+    readonly dataDirectory: string,
+    private readonly temporary: boolean,
+    readonly port: number,
+    private readonly apiToken: string | null,
+  ) {
+    this.url = `http://127.0.0.1:${port}`;
+    for (const stream of [launcher.stdout, launcher.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.said = (this.said + text).slice(-outputCharactersMax);
+      });
+    }
+  }
+
+  /** What the launcher has printed so far. */
+  get output(): string {
+    return this.said;
+  }
+  get hasEnded(): boolean {
+    return this.launcher.exitCode !== null || this.launcher.signalCode !== null;
+  }
+  get launcherPid(): number {
+    return this.launcher.pid ?? 0;
+  }
+
+  /** Path as in `/api/v1/clusters`, or a whole URL such as a node's. */
+  async get<Body>(path: string, headers: Record<string, string> = {}): Promise<Answer<Body>> {
+    return this.call<Body>('GET', path, undefined, headers);
+  }
+  async post<Body>(path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer<Body>> {
+    return this.call<Body>('POST', path, body, headers);
+  }
+  async put<Body>(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer<Body>> {
+    return this.call<Body>('PUT', path, body, headers);
+  }
+
+  /** The environment's nodes, as the API sees them now. */
+  async nodes(environment: Environment): Promise<ClusterNode[]> {
+    return (await this.get<{ nodes: ClusterNode[] }>(`/api/v1/clusters/${environment}`)).body.nodes;
+  }
+
+  /** Pids by process name (`postgres`, `orchestrator-api`, `kernel-node-qa-1`, …), from the pid files. */
+  pids(): Map<string, number> {
+    const folder = join(this.dataDirectory, 'run');
+    const files = readdirSync(folder).filter((file) => file.endsWith('.pid'));
+    return new Map(files.map((file) => [file.slice(0, -'.pid'.length), pidIn(join(folder, file))]));
+  }
+  /** @throws Error when there is no such process */
+  pid(name: string): number {
+    const pid = this.pids().get(name);
+    if (pid === undefined) throw new Error(`There is no process ${name}, only ${[...this.pids().keys()].join(', ')}`);
+    return pid;
+  }
+
+  /** Ends it as Ctrl-C does; answers the launcher's exit code. Calling it again does nothing. */
+  async stop(): Promise<number | null> {
+    if (!this.hasEnded) {
+      const exited = once(this.launcher, 'exit');
+      this.launcher.kill('SIGINT');
+      await exited;
+    }
+    if (this.temporary) rmSync(this.dataDirectory, { recursive: true, force: true });
+    return this.launcher.exitCode;
+  }
+
+  /** SIGKILL for the launcher alone, which leaves everything else running. */
+  async killLauncher(): Promise<void> {
+    if (this.hasEnded) return;
+    const exited = once(this.launcher, 'exit');
+    this.launcher.kill('SIGKILL');
+    await exited;
+  }
+
+  /** SIGKILL for the launcher, then for exactly the processes that its pid files name; as a power cut, the data stays. */
+  async killEverything(): Promise<void> {
+    await this.killLauncher();
+    const folder = join(this.dataDirectory, 'run');
+    const files = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => name.endsWith('.pid'));
+    const pids = files
+      .map(({ name }) => join(folder, name))
+      .filter(namesItsProcess)
+      .map(pidIn);
+    for (const pid of pids) signal(pid, 'SIGKILL');
+    await waitFor('the end of every process', () => pids.every((pid) => !signal(pid, 0)));
+  }
+
+  private async call<Body>(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string>,
+  ): Promise<Answer<Body>> {
+    const authorization: Record<string, string> =
+      this.apiToken === null ? {} : { authorization: `Bearer ${this.apiToken}` };
+    const contentType: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+    const response = await fetch(new URL(path, this.url), {
+      method,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: { ...authorization, ...contentType, ...headers },
+      signal: AbortSignal.timeout(30_000),
+    });
+    const text = await response.text();
+    let parsed: unknown = text;
+    try {
+      parsed = JSON.parse(text);
+    } catch {
+      // Not JSON: the text itself.
+    }
+    return { status: response.status, headers: response.headers, body: parsed as Body };
+  }
+}
+
+/** A port that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function inherited(): NodeJS.ProcessEnv {
+  const own = /^(HOTSWAP_|npm_|JEST_|NODE_OPTIONS$)|^(DATABASE_URL|PORT|HOST|LOG_LEVEL|OTEL_EXPORTER_OTLP_ENDPOINT)$/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name)));
+}
+
+function pidIn(file: string): number {
+  return Number(readFileSync(file, 'utf8').split('\n')[0]);
+}
+
+/** False when the pid has gone to another process since the file was written (the second line tells when it started). */
+function namesItsProcess(file: string): boolean {
+  const [pid, startedAt = ''] = readFileSync(file, 'utf8').split('\n');
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] === startedAt.split(' ')[1];
+  } catch {
+    return process.platform !== 'linux';
+  }
+}
+
+/** Whether there was such a process. */
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
