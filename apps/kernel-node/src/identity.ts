@@ -1,0 +1,72 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EnvironmentName } from '@hotswap/agent-protocol';
+import { writeFileAtomically } from './write-file-atomically.js';
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Who this node is: an id that lives as long as its directory, a boot id that lives as long as this process, and the secret the
+ * control plane gave it (file mode 0600).
+ */
+export class Identity {
+  readonly bootId = randomUUID();
+
+  private constructor(
+    readonly nodeId: string,
+    private readonly secretFile: string,
+    private heldSecret: string | null,
+  ) {}
+
+  /** Reads the identity kept in `directory`, or makes a new one. Throws where the directory is another environment's, or damaged. */
+  static async load(directory: string, environment: EnvironmentName): Promise<Identity> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const file = join(directory, 'node.json');
+    const secretFile = join(directory, 'node-secret');
+    const kept = await readIfPresent(file);
+    if (kept === null) {
+      const nodeId = randomUUID();
+      await writeFileAtomically(file, `${JSON.stringify({ nodeId, environment })}\n`);
+      return new Identity(nodeId, secretFile, null);
+    }
+    const identity = parseIdentity(kept, file);
+    if (identity.environment !== environment)
+      throw new Error(
+        `${directory} belongs to a node of ${identity.environment}, but HOTSWAP_ENVIRONMENT is ${environment}: give this node another HOTSWAP_NODE_DIR`,
+      );
+    const secret = await readIfPresent(secretFile);
+    return new Identity(identity.nodeId, secretFile, secret?.trim() || null);
+  }
+
+  /** Bearer token of this node; null before its first join. */
+  get secret(): string | null {
+    return this.heldSecret;
+  }
+
+  async keepSecret(secret: string): Promise<void> {
+    if (secret === this.heldSecret) return;
+    await writeFileAtomically(this.secretFile, `${secret}\n`, 0o600);
+    this.heldSecret = secret;
+  }
+}
+
+function parseIdentity(text: string, file: string): { nodeId: string; environment: string } {
+  try {
+    const { nodeId, environment } = JSON.parse(text) as Record<string, unknown>;
+    if (typeof nodeId === 'string' && uuid.test(nodeId) && typeof environment === 'string')
+      return { nodeId, environment };
+  } catch {
+    // Told below, with the file's name.
+  }
+  throw new Error(`${file} is damaged: restore it, or remove it to let this node join as a new one`);
+}
+
+async function readIfPresent(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}

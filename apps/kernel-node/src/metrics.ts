@@ -1,0 +1,114 @@
+import {
+  latencyBucketSeconds,
+  type ModuleReport,
+  type ReportedNodeState,
+  type TrafficSample,
+} from '@hotswap/agent-protocol';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { LatencyHistograms } from './latency-histograms.js';
+import type { ProblemCode } from './problem.js';
+
+const states: readonly ReportedNodeState[] = ['Starting', 'Ready', 'LameDuck', 'Draining', 'Gone'];
+const releasesMax = 200;
+const perRelease = ['module', 'version'] as const;
+
+/** What a scrape reads. Figures of releases are the sums of what the reports say, so they may be a second old. */
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly latency = new LatencyHistograms(latencyBucketSeconds);
+  private readonly releases = new Map<string, { module: string; version: string }>();
+  private readonly actives = new Map<string, string>();
+
+  private readonly requests = this.counter('hotswap_requests_total', 'Requests answered by a release.', perRelease);
+  private readonly failures = this.counter(
+    'hotswap_request_failures_total',
+    'Requests that a release answered with 500-599, not in time, or not at all.',
+    perRelease,
+  );
+  private readonly cpu = this.counter(
+    'hotswap_instance_cpu_seconds_total',
+    "CPU time of a release's process.",
+    perRelease,
+  );
+  private readonly inFlight = this.gauge('hotswap_requests_in_flight', 'Requests a release works on.', perRelease);
+  private readonly memory = this.gauge(
+    'hotswap_instance_resident_memory_bytes',
+    "Resident memory of a release's process.",
+    perRelease,
+  );
+  private readonly eventLoopDelay = this.gauge(
+    'hotswap_instance_event_loop_delay_seconds',
+    "Event-loop delay of a release's process.",
+    perRelease,
+  );
+  private readonly swaps = this.counter('hotswap_swaps_total', 'Flips of the active release.', ['module']);
+  private readonly problems = this.counter('hotswap_problems_total', 'Problems the node itself answered with.', [
+    'code',
+  ]);
+  private readonly state = this.gauge('hotswap_node_state', '1 for the state the node is in.', ['state']);
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  observeTraffic(samples: readonly TrafficSample[]): void {
+    for (const sample of samples) {
+      const labels = this.labelsOf(sample);
+      this.requests.inc(labels, sample.requests);
+      this.failures.inc(labels, sample.failures);
+      this.cpu.inc(labels, sample.cpuSeconds ?? 0);
+      this.inFlight.set(labels, sample.inFlight);
+      this.memory.set(labels, sample.rssBytes ?? 0);
+      this.eventLoopDelay.set(labels, sample.eventLoopDelaySeconds ?? 0);
+      this.latency.add(labels, sample.latency, sample.latencySumSeconds);
+    }
+  }
+
+  /** Counts the flips since the last call. */
+  observeModules(reports: readonly ModuleReport[]): void {
+    for (const { module, active } of reports) {
+      if (active === null || this.actives.get(module) === active) continue;
+      this.actives.set(module, active);
+      this.swaps.inc({ module });
+    }
+  }
+
+  observeProblem(code: ProblemCode): void {
+    this.problems.inc({ code });
+  }
+
+  observeState(state: ReportedNodeState): void {
+    for (const each of states) this.state.set({ state: each }, each === state ? 1 : 0);
+  }
+
+  async render(): Promise<{ contentType: string; text: string }> {
+    const text = (await this.registry.metrics()) + this.latency.render('hotswap_request_duration_seconds');
+    return { contentType: this.registry.contentType, text };
+  }
+
+  // A node that lives through very many releases forgets the ones it saw first.
+  private labelsOf({ module, version }: TrafficSample): { module: string; version: string } {
+    const name = `${module}@${version}`;
+    let labels = this.releases.get(name);
+    if (labels) return labels;
+    labels = { module, version };
+    this.releases.set(name, labels);
+    const [oldest] = this.releases;
+    if (this.releases.size > releasesMax && oldest) {
+      const [oldestName, oldestLabels] = oldest;
+      this.releases.delete(oldestName);
+      for (const metric of [this.requests, this.failures, this.cpu, this.inFlight, this.memory, this.eventLoopDelay])
+        metric.remove(oldestLabels);
+      this.latency.remove(oldestLabels);
+    }
+    return labels;
+  }
+
+  private counter<T extends string>(name: string, help: string, labelNames: readonly T[]): Counter<T> {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  private gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+}

@@ -1,0 +1,171 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { HostError, type HostErrorCode, type HostResponse, type ModuleHost } from '@hotswap/module-host';
+import { forwardedHeaders } from './forwarded-headers.js';
+import type { Logger } from './log.js';
+import { type ProblemCode, renderProblem, sendProblem } from './problem.js';
+
+const plainHost = /^[A-Za-z0-9._-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/;
+
+const discardSeconds = 10;
+
+const problemOf: Record<HostErrorCode, ProblemCode> = {
+  'no-such-route': 'no-such-route',
+  'module-not-ready': 'module-not-ready',
+  overloaded: 'overloaded',
+  'module-failed': 'module-failed',
+  'deadline-exceeded': 'deadline-exceeded',
+  'body-too-large': 'body-too-large',
+};
+
+export interface RouterOptions {
+  host: Pick<ModuleHost, 'handle'>;
+  log: Logger;
+  /** True once the node wants its connections gone: each answer is then the last of its connection. */
+  isLeaving(): boolean;
+  onProblem(code: ProblemCode): void;
+}
+
+/** Gives `/{route}/…` to the module mounted there, and its answer, as it comes, to the client. */
+export class Router {
+  private inFlightCount = 0;
+  private whenIdle: (() => void) | null = null;
+
+  constructor(private readonly options: RouterOptions) {}
+
+  /** Requests being answered now. */
+  get inFlight(): number {
+    return this.inFlightCount;
+  }
+
+  /** Resolves when no request is being answered. */
+  async idle(): Promise<void> {
+    if (this.inFlightCount > 0) await new Promise<void>((resolve) => (this.whenIdle = resolve));
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    this.inFlightCount++;
+    const gone = new AbortController();
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort(new Error('the client went away'));
+      if (--this.inFlightCount === 0) this.whenIdle?.();
+    });
+    if (this.options.isLeaving()) response.shouldKeepAlive = false;
+    const body = hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null;
+    this.answer(request, body, response, gone.signal)
+      .catch((error: unknown) => this.fail(request, response, gone.signal, error))
+      .then(() => (body && !request.complete ? discard(request, body) : undefined))
+      .catch((error: unknown) => this.options.log.error(`a request could not be ended: ${String(error)}`));
+  }
+
+  private async answer(
+    request: IncomingMessage,
+    body: AsyncIterable<Uint8Array> | null,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { route, path } = splitTarget(request.url ?? '/');
+    const host = request.headers.host ?? '';
+    const answer = await this.options.host.handle(route, {
+      method: request.method ?? 'GET',
+      url: `http://${plainHost.test(host) ? host : 'localhost'}${path}`,
+      headers: forwardedHeaders(request),
+      body,
+      signal,
+    });
+    this.writeHead(request, response, answer);
+    await sendBody(response, answer);
+  }
+
+  private writeHead(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { status, headers, body, release }: HostResponse,
+  ): void {
+    const flat = ['x-hotswap-module', release];
+    let isLengthKnown = body !== null || request.method === 'HEAD' || status === 204 || status === 304;
+    for (const [name, value] of headers) {
+      const lower = name.toLowerCase();
+      if (lower === 'x-hotswap-module') continue;
+      isLengthKnown ||= lower === 'content-length';
+      flat.push(name, value);
+    }
+    // Else Node would announce a chunked body that never has a chunk.
+    if (!isLengthKnown) flat.push('content-length', '0');
+    if (this.options.isLeaving()) response.shouldKeepAlive = false;
+    response.writeHead(status, flat);
+  }
+
+  private fail(request: IncomingMessage, response: ServerResponse, signal: AbortSignal, error: unknown): void {
+    if (signal.aborted) return;
+    const instance = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const problem = error instanceof HostError ? problemOf[error.code] : 'module-failed';
+    this.options.onProblem(problem);
+    if (!(error instanceof HostError)) this.options.log.error({ instance }, `a request failed: ${String(error)}`);
+    // Whoever got a part of an answer learns by the broken connection that it is not whole.
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    const detail = error instanceof HostError ? error.message : 'The module gave no answer.';
+    const rendered = renderProblem(problem, detail, instance);
+    if (error instanceof HostError && error.release) rendered.headers.push(['x-hotswap-module', error.release]);
+    sendProblem(response, rendered);
+  }
+}
+
+/** The route is the first segment; what follows, with the query, is the module's path. */
+export function splitTarget(target: string): { route: string; path: string } {
+  // Absolute form, as sent to proxies.
+  const start = target.startsWith('/') ? 0 : pathStart(target);
+  const end = target.slice(start + 1).search(/[/?#]/);
+  if (end < 0) return { route: target.slice(start + 1), path: '/' };
+  const rest = target.slice(start + 1 + end);
+  return { route: target.slice(start + 1, start + 1 + end), path: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
+function pathStart(target: string): number {
+  const authority = target.indexOf('://');
+  if (authority < 0) return target.length;
+  const slash = target.indexOf('/', authority + 3);
+  return slash < 0 ? target.length : slash;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  const length = headers['content-length'];
+  return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
+}
+
+/**
+ * Reads what is left of a body that the module did not want: to hang up on a client that is still sending would take the answer from it, and
+ * the connection's next request stands behind. Who takes too long is hung up on.
+ */
+async function discard(request: IncomingMessage, body: AsyncIterator<Uint8Array>): Promise<void> {
+  const timer = setTimeout(() => request.destroy(), discardSeconds * 1000);
+  try {
+    while (!(await body.next()).done);
+  } catch {
+    // The client has gone.
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Passes the body on at the client's pace; rejects when the module fails midway. */
+async function sendBody(response: ServerResponse, { body }: HostResponse): Promise<void> {
+  for await (const chunk of body ?? []) {
+    if (response.destroyed) return;
+    if (!response.write(chunk)) await writable(response);
+  }
+  response.end();
+}
+
+async function writable(response: ServerResponse): Promise<void> {
+  if (response.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const go = () => {
+      response.off('drain', go).off('close', go);
+      resolve();
+    };
+    response.on('drain', go).on('close', go);
+  });
+}
