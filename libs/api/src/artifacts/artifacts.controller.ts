@@ -15,7 +15,8 @@ export class ArtifactsController {
   @ApiOperation({
     operationId: 'getArtifact',
     summary: 'Download an artifact by its digest',
-    description: 'The bytes as stored: check that their sha256 is the digest. They never change, so the answer may be cached for ever.',
+    description:
+      'The bytes as stored: check that their sha256 is the digest. They never change, so the answer may be cached for ever.',
   })
   @ApiParam({ name: 'digest', schema: { type: 'string', pattern: '^sha256:[0-9a-f]{64}$' } })
   @ApiResponse({

@@ -55,6 +55,8 @@ function stepOf(windowSeconds: number, asked: number | undefined): number {
     throw Problem.invalid([{ pointer: '?from', message: 'must be before `to`, by at most a week' }]);
   const step = asked ?? Math.max(1, Math.ceil(windowSeconds / pointCountDefault));
   if (windowSeconds / step > pointCountMax)
-    throw Problem.invalid([{ pointer: '?stepSeconds', message: `is too short: the series has at most ${pointCountMax} points` }]);
+    throw Problem.invalid([
+      { pointer: '?stepSeconds', message: `is too short: the series has at most ${pointCountMax} points` },
+    ]);
   return step;
 }

@@ -12,7 +12,9 @@ import { ClusterMetrics } from './cluster-metrics.js';
 import { ClusterMetricsDto, MetricsQuery } from './metrics.dto.js';
 import { PolicyDto } from './policy.dto.js';
 
-const entityTag = { ETag: { description: 'Revision of the policy.', schema: { type: 'string' as const, example: '"1"' } } };
+const entityTag = {
+  ETag: { description: 'Revision of the policy.', schema: { type: 'string' as const, example: '"1"' } },
+};
 const environment = { name: 'environment', enum: environments, description: 'Read case-insensitively.' };
 
 @ApiTags('Clusters')
@@ -93,7 +95,10 @@ export class ClustersController {
       ? await this.clusters.replacePolicy(name, body, revision)
       : null;
     if (replaced) return answerPolicy(reply, replaced);
-    throw new Problem('precondition-failed', `The policy of ${name} is not the one of If-Match any more; read it again`);
+    throw new Problem(
+      'precondition-failed',
+      `The policy of ${name} is not the one of If-Match any more; read it again`,
+    );
   }
 
   private async load(name: EnvironmentName) {

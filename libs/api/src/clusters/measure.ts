@@ -26,7 +26,8 @@ export function measure(traffic: readonly MeasuredTraffic[], seconds: number): M
 
 function measureLatency(traffic: readonly MeasuredTraffic[]): MeasuresDto['latencyMs'] {
   const histogram = emptyLatencyHistogram();
-  for (const { latency } of traffic) latency.forEach((count, index) => (histogram[index] = (histogram[index] ?? 0) + count));
+  for (const { latency } of traffic)
+    latency.forEach((count, index) => (histogram[index] = (histogram[index] ?? 0) + count));
   const answered = histogram.reduce((total, count) => total + count, 0);
   const seconds = traffic.reduce((total, { latencySumSeconds }) => total + latencySumSeconds, 0);
   const quantile = (q: number) => milliseconds(latencyQuantileSeconds(histogram, q));

@@ -11,7 +11,11 @@ export class MetricsQuery {
   @QueryInstant()
   from?: Date;
 
-  @ApiPropertyOptional({ type: 'string', format: 'date-time', description: 'Now by default; at most a week after `from`.' })
+  @ApiPropertyOptional({
+    type: 'string',
+    format: 'date-time',
+    description: 'Now by default; at most a week after `from`.',
+  })
   @IsOptional()
   @QueryInstant()
   to?: Date;

@@ -17,7 +17,12 @@ export class ModuleOnNodeDto {
   @ApiProperty({ type: 'string', nullable: true, example: null })
   candidateVersion!: string | null;
 
-  @ApiProperty({ minimum: 0, maximum: 100, description: 'Share of the requests that the candidate is given.', example: 0 })
+  @ApiProperty({
+    minimum: 0,
+    maximum: 100,
+    description: 'Share of the requests that the candidate is given.',
+    example: 0,
+  })
   candidatePercent!: number;
 
   @ApiProperty({ type: [String], description: 'Started, but given no requests.', example: [] })
@@ -35,7 +40,9 @@ export function showModulesOfNode(node: KernelNode): ModuleOnNodeDto[] {
   const { assignments, observations } = node.facts;
   return [...new Set([...assignments.keys(), ...observations.keys()])]
     .sort()
-    .filter((name) => assignments.get(name)?.active || assignments.get(name)?.candidate || isThere(observations.get(name)))
+    .filter(
+      (name) => assignments.get(name)?.active || assignments.get(name)?.candidate || isThere(observations.get(name)),
+    )
     .map((name) => showModule(name, assignments.get(name), observations.get(name)));
 }
 

@@ -17,6 +17,8 @@ import { OneOf } from '../validation/one-of.decorator.js';
 import { AscendingSteps, NotBelow } from './policy-rules.decorator.js';
 
 const daySeconds = 86_400;
+// A number since OpenAPI 3.1; Nest's types still say boolean.
+const positive = { exclusiveMinimum: 0 } as object;
 const stepCountMax = 20;
 const countOrPercent = /^(\d{1,4}|(100|\d{1,2})%)$/;
 const countOrPercentMessage = { message: 'must be a count such as "1" or a share such as "25%"' };
@@ -24,7 +26,7 @@ const objectMessage = { message: 'must be an object' };
 
 @ApiSchema({ name: 'CanaryScout', description: 'One node that goes first with a small share of its requests.' })
 export class CanaryScoutDto {
-  @ApiProperty({ description: 'Share of the node’s requests.', exclusiveMinimum: 0, maximum: 100, example: 5 })
+  @ApiProperty({ description: 'Share of the node’s requests.', ...positive, maximum: 100, example: 5 })
   @Amount({ above: 0, max: 100 })
   percent!: number;
 
@@ -35,7 +37,7 @@ export class CanaryScoutDto {
 
 @ApiSchema({ name: 'CanaryStep' })
 export class CanaryStepDto implements CanaryStep {
-  @ApiProperty({ description: 'Share of all requests.', exclusiveMinimum: 0, maximum: 100, example: 30 })
+  @ApiProperty({ description: 'Share of all requests.', ...positive, maximum: 100, example: 30 })
   @Amount({ above: 0, max: 100 })
   percent!: number;
 
@@ -57,7 +59,12 @@ export class CanaryPolicyDto {
   @ValidateNested(objectMessage)
   scout!: CanaryScoutDto | null;
 
-  @ApiProperty({ type: [CanaryStepDto], minItems: 1, maxItems: stepCountMax, description: 'Rising shares; the last is 100.' })
+  @ApiProperty({
+    type: [CanaryStepDto],
+    minItems: 1,
+    maxItems: stepCountMax,
+    description: 'Rising shares; the last is 100.',
+  })
   @Type(() => CanaryStepDto)
   @ValidateNested({ each: true, ...objectMessage })
   @AscendingSteps()
@@ -69,11 +76,19 @@ export class CanaryPolicyDto {
 
 @ApiSchema({ name: 'RollingPolicy' })
 export class RollingPolicyDto {
-  @ApiProperty({ pattern: countOrPercent.source, description: 'Count or share of nodes; a share is rounded down.', example: '25%' })
+  @ApiProperty({
+    pattern: countOrPercent.source,
+    description: 'Count or share of nodes; a share is rounded down.',
+    example: '25%',
+  })
   @Matches(countOrPercent, countOrPercentMessage)
   maxUnavailable!: string;
 
-  @ApiProperty({ pattern: countOrPercent.source, description: 'Count or share of nodes; a share is rounded up.', example: '0' })
+  @ApiProperty({
+    pattern: countOrPercent.source,
+    description: 'Count or share of nodes; a share is rounded up.',
+    example: '0',
+  })
   @Matches(countOrPercent, countOrPercentMessage)
   maxSurge!: string;
 
@@ -95,11 +110,21 @@ export class BlueGreenPolicyDto {
 
 @ApiSchema({ name: 'Guards', description: 'Limits for every strategy. A failure is a 5xx, a time-out or no answer.' })
 export class GuardsDto implements Guards {
-  @ApiProperty({ type: 'integer', minimum: 0, example: 50, description: 'Fewer requests on the target are not judged.' })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    example: 50,
+    description: 'Fewer requests on the target are not judged.',
+  })
   @Count(1_000_000_000)
   requestsMin!: number;
 
-  @ApiProperty({ type: 'integer', minimum: 0, example: 3, description: 'Fewer failed requests on the target are not judged.' })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    example: 3,
+    description: 'Fewer failed requests on the target are not judged.',
+  })
   @Count(1_000_000_000)
   failuresMin!: number;
 
@@ -107,19 +132,40 @@ export class GuardsDto implements Guards {
   @Amount({ max: 1000 })
   failedShareRatioMax!: number;
 
-  @ApiProperty({ minimum: 0, maximum: 100, example: 0.5, description: '… and more than this many percentage points above it.' })
+  @ApiProperty({
+    minimum: 0,
+    maximum: 100,
+    example: 0.5,
+    description: '… and more than this many percentage points above it.',
+  })
   @Amount({ max: 100 })
   failedSharePointsMax!: number;
 
-  @ApiProperty({ minimum: 0, maximum: 100, example: 5, description: 'Where no stable serves: this failed share in percent, …' })
+  @ApiProperty({
+    minimum: 0,
+    maximum: 100,
+    example: 5,
+    description: 'Where no stable serves: this failed share in percent, …',
+  })
   @Amount({ max: 100 })
   failedSharePercentMax!: number;
 
-  @ApiProperty({ minimum: 0, maximum: 1000, example: 3, description: '… and more than this many times the minute before.' })
+  @ApiProperty({
+    minimum: 0,
+    maximum: 1000,
+    example: 3,
+    description: '… and more than this many times the minute before.',
+  })
   @Amount({ max: 1000 })
   failedShareTimesBeforeMax!: number;
 
-  @ApiProperty({ type: 'integer', minimum: 0, maximum: 1000, example: 1, description: 'Unasked ends of its process on one node.' })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: 1000,
+    example: 1,
+    description: 'Unasked ends of its process on one node.',
+  })
   @Count(1000)
   crashesMax!: number;
 }
@@ -158,23 +204,49 @@ export class PolicyDto implements Policy {
   @IsDefined()
   guards!: GuardsDto;
 
-  @ApiProperty({ minimum: 0, maximum: 7 * daySeconds, example: 900, description: 'How long a replaced release stays started.' })
+  @ApiProperty({
+    minimum: 0,
+    maximum: 7 * daySeconds,
+    example: 900,
+    description: 'How long a replaced release stays started.',
+  })
   @Amount({ max: 7 * daySeconds })
   warmSeconds!: number;
 
-  @ApiPropertyOptional({ minimum: 0, maximum: 3600, default: 30, description: 'For requests in flight in a replaced instance.' })
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: 3600,
+    default: 30,
+    description: 'For requests in flight in a replaced instance.',
+  })
   @Amount({ max: 3600 })
-  drainSeconds = 30;
+  drainSeconds: number = 30;
 
-  @ApiProperty({ type: 'integer', minimum: 0, maximum: 10_000, example: 1, description: 'More silent nodes hold a rollout.' })
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: 10_000,
+    example: 1,
+    description: 'More silent nodes hold a rollout.',
+  })
   @Count(10_000)
   lostNodesMax!: number;
 
-  @ApiProperty({ exclusiveMinimum: 0, maximum: daySeconds, example: 600, description: 'A step not confirmed by then fails.' })
+  @ApiProperty({
+    ...positive,
+    maximum: daySeconds,
+    example: 600,
+    description: 'A step not confirmed by then fails.',
+  })
   @Amount({ above: 0, max: daySeconds })
   progressDeadlineSeconds!: number;
 
-  @ApiPropertyOptional({ minimum: 0, maximum: daySeconds, default: 10, description: 'Healthy for so long before Succeeded.' })
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: daySeconds,
+    default: 10,
+    description: 'Healthy for so long before Succeeded.',
+  })
   @Amount({ max: daySeconds })
-  validateSeconds = 10;
+  validateSeconds: number = 10;
 }

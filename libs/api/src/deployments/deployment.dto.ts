@@ -79,7 +79,12 @@ export class StageDto {
   @ApiProperty({ ...instant, nullable: true })
   finishedAt!: string | null;
 
-  @ApiPropertyOptional({ type: 'string', enum: strategyNames, nullable: true, description: 'Of Deploy; null before it starts.' })
+  @ApiPropertyOptional({
+    type: 'string',
+    enum: strategyNames,
+    nullable: true,
+    description: 'Of Deploy; null before it starts.',
+  })
   strategy?: StrategyName | null;
 
   @ApiPropertyOptional({ type: 'string', nullable: true, description: 'Of Deploy: the way back.', example: '2.0.0' })
@@ -106,7 +111,10 @@ export class DeploymentLinksDto {
   @ApiProperty({ format: 'uri-reference', example: '/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000/events' })
   events!: string;
 
-  @ApiProperty({ format: 'uri-reference', example: '/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000/rollback' })
+  @ApiProperty({
+    format: 'uri-reference',
+    example: '/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000/rollback',
+  })
   rollback!: string;
 
   @ApiProperty({ format: 'uri-reference', example: '/api/v1/clusters/Production' })

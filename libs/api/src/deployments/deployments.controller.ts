@@ -6,7 +6,12 @@ import { apiPaths } from '../http/api-paths.js';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
 import { PageQuery, pageOf } from '../validation/page-query.dto.js';
-import { DeploymentIdPipe, deploymentNotFound, moduleNotFound, versionNotFound } from '../validation/path-parameters.js';
+import {
+  DeploymentIdPipe,
+  deploymentNotFound,
+  moduleNotFound,
+  versionNotFound,
+} from '../validation/path-parameters.js';
 import { CreateDeploymentDto } from './create-deployment.dto.js';
 import { DeploymentEventListDto, showEvent } from './deployment-event.dto.js';
 import { CancelDto, ListDeploymentsQuery, RollBackDto } from './deployment-requests.dto.js';
@@ -36,7 +41,12 @@ export class DeploymentsController {
     description: 'Same key and body: the same deployment. 1 to 200 visible ASCII characters.',
     schema: { type: 'string', minLength: 1, maxLength: 200 },
   })
-  @ApiResponse({ status: 202, type: DeploymentDto, headers: location, description: 'The deployment, to be watched at its own address.' })
+  @ApiResponse({
+    status: 202,
+    type: DeploymentDto,
+    headers: location,
+    description: 'The deployment, to be watched at its own address.',
+  })
   @ApiWriteProblems(
     'module-not-found',
     'version-not-found',
@@ -69,7 +79,10 @@ export class DeploymentsController {
       case 'version-not-found':
         throw versionNotFound(body.moduleName, body.version);
       case 'version-withdrawn':
-        throw new Problem('version-withdrawn', `${body.moduleName} ${body.version} was withdrawn; deploy another version`);
+        throw new Problem(
+          'version-withdrawn',
+          `${body.moduleName} ${body.version} was withdrawn; deploy another version`,
+        );
       case 'idempotency-key-reused':
         throw new Problem('idempotency-key-reused', 'This Idempotency-Key came with another body; choose a new one');
       case 'deployment-in-progress':
@@ -101,10 +114,7 @@ export class DeploymentsController {
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiResponse({ status: 200, type: DeploymentEventListDto, description: 'One page.' })
   @ApiProblems('validation-failed', 'deployment-not-found')
-  async events(
-    @Param('id', DeploymentIdPipe) id: string,
-    @Query() query: PageQuery,
-  ): Promise<DeploymentEventListDto> {
+  async events(@Param('id', DeploymentIdPipe) id: string, @Query() query: PageQuery): Promise<DeploymentEventListDto> {
     const page = await this.deployments.events(id, pageOf(query));
     if (!page) throw deploymentNotFound(id);
     return { items: page.items.map(showEvent), nextCursor: page.nextCursor };
@@ -115,12 +125,24 @@ export class DeploymentsController {
   @ApiOperation({
     operationId: 'rollBackDeployment',
     summary: 'Take a deployment back',
-    description: 'A running deployment: the environment in hand. A finished one: its target, where it still runs what this deployment brought.',
+    description:
+      'A running deployment: the environment in hand. A finished one: its target, where it still runs what this deployment brought.',
   })
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiBody({ type: RollBackDto, required: false })
-  @ApiResponse({ status: 202, type: DeploymentDto, headers: location, description: 'The deployment, being rolled back.' })
-  @ApiWriteProblems('deployment-not-found', 'nothing-to-roll-back', 'not-current', 'not-running', 'deployment-in-progress')
+  @ApiResponse({
+    status: 202,
+    type: DeploymentDto,
+    headers: location,
+    description: 'The deployment, being rolled back.',
+  })
+  @ApiWriteProblems(
+    'deployment-not-found',
+    'nothing-to-roll-back',
+    'not-current',
+    'not-running',
+    'deployment-in-progress',
+  )
   async rollBack(
     @Param('id', DeploymentIdPipe) id: string,
     @Body() body: RollBackDto,

@@ -1,6 +1,5 @@
 import { SwaggerModule } from '@nestjs/swagger';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyInstance } from 'fastify';
 import { ApiSettings } from '../api-settings.js';
 import { createOpenApiDocument } from './openapi-document.js';
 
@@ -27,8 +26,10 @@ export function mountDocumentation(app: NestFastifyApplication): void {
   const { apiToken } = app.get(ApiSettings);
   const document = createOpenApiDocument(app, { needsToken: apiToken !== null });
   const text = JSON.stringify(document);
-  const server = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
-  server.get('/openapi.json', (_request, reply) => reply.header('content-type', 'application/json; charset=utf-8').send(text));
+  const server = app.getHttpAdapter().getInstance();
+  server.get('/openapi.json', (_request, reply) =>
+    reply.header('content-type', 'application/json; charset=utf-8').send(text),
+  );
   server.get('/', (_request, reply) => reply.header('content-type', 'text/html; charset=utf-8').send(page));
   SwaggerModule.setup('swagger-ui', app, document, { raw: false });
 }

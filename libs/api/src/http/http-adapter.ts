@@ -26,7 +26,7 @@ export function createHttpAdapter(settings: ApiSettings, routes: KnownRoutes): F
       sendProblem(reply, request, problemOfFramework(error) ?? new Problem('malformed-request', error.message)),
     clientErrorHandler: answerUnreadable,
   });
-  const server = adapter.getInstance() as unknown as FastifyInstance;
+  const server = adapter.getInstance<FastifyInstance>();
   server.server.maxConnections = connectionCountMax;
   routes.watch(server);
   server.addHook('onRequest', (request, _reply, done) => {
@@ -38,6 +38,7 @@ export function createHttpAdapter(settings: ApiSettings, routes: KnownRoutes): F
       done(error as Error);
     }
   });
+  server.removeContentTypeParser('text/plain');
   server.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       done(null, readJson(body as Buffer));

@@ -48,7 +48,11 @@ export class ModuleVersionDto {
   @ApiProperty({ format: 'date-time', example: '2026-01-31T12:00:00.000Z' })
   publishedAt!: string;
 
-  @ApiProperty({ type: 'object', additionalProperties: true, description: 'The manifest with its defaults written out.' })
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: true,
+    description: 'The manifest with its defaults written out.',
+  })
   manifest!: object;
 }
 

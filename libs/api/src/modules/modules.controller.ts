@@ -47,7 +47,12 @@ export class ModulesController {
     },
   })
   @ApiResponse({ status: 201, type: ModuleVersionDto, headers: location, description: 'Published.' })
-  @ApiResponse({ status: 200, type: ModuleVersionDto, headers: location, description: 'These bytes were published before.' })
+  @ApiResponse({
+    status: 200,
+    type: ModuleVersionDto,
+    headers: location,
+    description: 'These bytes were published before.',
+  })
   @ApiProblems(
     'validation-failed',
     'malformed-multipart',

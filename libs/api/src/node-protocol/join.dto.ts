@@ -1,6 +1,17 @@
 import { environments, type EnvironmentName, type JoinRequest } from '@hotswap/agent-protocol';
 import { Type } from 'class-transformer';
-import { IsInt, IsOptional, IsString, IsUrl, Matches, Max, MaxLength, Min, MinLength, ValidateNested } from 'class-validator';
+import {
+  IsInt,
+  IsOptional,
+  IsString,
+  IsUrl,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  MinLength,
+  ValidateNested,
+} from 'class-validator';
 import { OneOf } from '../validation/one-of.decorator.js';
 import { nodeIdPattern } from '../validation/path-parameters.js';
 

@@ -30,7 +30,8 @@ export class NodeAuthentication {
     if (given !== null && (await this.isSecretOf(given, nodeId)))
       return { secret: given, knownSecretHash: secretHash(given) };
     if (!this.mayJoin(request, given)) {
-      const known = given === null ? 'no bearer token' : 'a bearer token that is neither the join token nor this node’s secret';
+      const known =
+        given === null ? 'no bearer token' : 'a bearer token that is neither the join token nor this node’s secret';
       throw unauthenticated(`The node came with ${known}; set HOTSWAP_JOIN_TOKEN of this control plane on the node`);
     }
     return { secret: `${nodeId}.${randomBytes(32).toString('base64url')}`, knownSecretHash: null };

@@ -86,5 +86,8 @@ export class NodeProtocolController {
 }
 
 function decommissioned(id: string): Problem {
-  return new Problem('decommissioned', `Node ${id} was taken out of its cluster; start it with an empty directory to join anew`);
+  return new Problem(
+    'decommissioned',
+    `Node ${id} was taken out of its cluster; start it with an empty directory to join anew`,
+  );
 }

@@ -1,4 +1,11 @@
-import { Catch, HttpException, Logger, NotFoundException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import {
+  Catch,
+  HttpException,
+  Logger,
+  NotFoundException,
+  type ArgumentsHost,
+  type ExceptionFilter,
+} from '@nestjs/common';
 import { ThrottlerException } from '@nestjs/throttler';
 import { CursorError, DatabaseHealth, PublishRefused } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -65,7 +72,10 @@ export class ProblemFilter implements ExceptionFilter {
       return new Problem('database-unavailable', detail, { headers: { 'retry-after': '1' } });
     }
     this.logger.error(`${request.method} ${pathOf(request.url)} failed: ${error.message}`, error.stack);
-    return new Problem('internal-error', 'The request failed here, not by its own fault; the log of this process says why');
+    return new Problem(
+      'internal-error',
+      'The request failed here, not by its own fault; the log of this process says why',
+    );
   }
 }
 

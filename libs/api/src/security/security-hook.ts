@@ -19,7 +19,8 @@ export function checkAccess(request: FastifyRequest, settings: ApiSettings): voi
 function checkToken(request: FastifyRequest, token: string): void {
   const given = bearerOf(request);
   if (given !== null && isSameSecret(given, token)) return;
-  const detail = given === null ? 'Send Authorization: Bearer <HOTSWAP_API_TOKEN>' : 'The bearer token is not the one of this API';
+  const detail =
+    given === null ? 'Send Authorization: Bearer <HOTSWAP_API_TOKEN>' : 'The bearer token is not the one of this API';
   throw new Problem('unauthenticated', detail, { headers: { 'www-authenticate': 'Bearer realm="hotswap"' } });
 }
 

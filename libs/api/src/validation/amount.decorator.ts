@@ -10,7 +10,11 @@ export function Amount({ above, max }: { above?: number; max: number }): Propert
 /** A whole number from 0 to `max`. */
 export function Count(max: number): PropertyDecorator {
   const message = `must be a whole number from 0 to ${max}`;
-  return rule('count', message, (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max);
+  return rule(
+    'count',
+    message,
+    (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max,
+  );
 }
 
 function rule(name: string, message: string, validate: (value: unknown) => boolean): PropertyDecorator {

@@ -11,11 +11,14 @@ export class KnownQueryGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const names = Object.keys(request.query as object);
     if (names.length === 0 || !request.url.startsWith('/api/') || takesQuery(context)) return true;
-    throw Problem.invalid(names.slice(0, 20).map((name) => ({ pointer: `?${name.toWellFormed()}`, message: 'is not known' })));
+    throw Problem.invalid(
+      names.slice(0, 20).map((name) => ({ pointer: `?${name.toWellFormed()}`, message: 'is not known' })),
+    );
   }
 }
 
 function takesQuery(context: ExecutionContext): boolean {
-  const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, context.getClass(), context.getHandler().name) ?? {}) as object;
+  const args = (Reflect.getMetadata(ROUTE_ARGS_METADATA, context.getClass(), context.getHandler().name) ??
+    {}) as object;
   return Object.keys(args).some((key) => key.startsWith(`${RouteParamtypes.QUERY}:`));
 }

@@ -8,7 +8,7 @@ export class PageQuery {
   @ApiPropertyOptional({ type: 'integer', minimum: 1, maximum: 200, default: 50, description: 'Items per page.' })
   @IsOptional()
   @QueryInteger(1, 200)
-  limit = 50;
+  limit: number = 50;
 
   @ApiPropertyOptional({ description: '`nextCursor` of the page before.', minLength: 1, maxLength: 500 })
   @IsOptional()

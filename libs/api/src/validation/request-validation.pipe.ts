@@ -39,7 +39,10 @@ class Faults extends Error {
 export function fieldErrors(errors: ValidationError[], parent = ''): FieldError[] {
   return errors.flatMap(({ property, constraints = {}, children = [] }) => {
     const pointer = `${parent}/${escapePointer(property.toWellFormed())}`;
-    const own = Object.entries(constraints).map(([rule, message]) => ({ pointer, message: messageOf(rule, message, property) }));
+    const own = Object.entries(constraints).map(([rule, message]) => ({
+      pointer,
+      message: messageOf(rule, message, property),
+    }));
     return [...own, ...fieldErrors(children, pointer)];
   });
 }
