@@ -8,6 +8,7 @@ export {
 export { OrchestratorModule } from './orchestrator.module.js';
 export * from './ports/cluster-store.js';
 export * from './ports/control-plane-clock.js';
+export * from './ports/database-health.js';
 export * from './ports/deployment-store.js';
 export * from './ports/evidence-store.js';
 export * from './ports/metric-store.js';

@@ -1,0 +1,85 @@
+import { type ApiSettings, isLoopback } from '@hotswap/api';
+import { pino } from 'pino';
+
+/** What the process reads from its environment, checked. */
+export interface Settings extends ApiSettings {
+  readonly databaseUrl: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly trustFile: string;
+  readonly otlpEndpoint: string | null;
+  readonly logLevel: string;
+  /** What the people who run it should know, though it is allowed. */
+  readonly warnings: readonly string[];
+}
+
+/** The environment does not make sense; the message says every variable that is wrong, and how to mend it. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+const levels = Object.keys(pino.levels.values);
+const tokenLengthMin = 16;
+
+/** Throws SettingsError. */
+export function readSettings(environment: NodeJS.ProcessEnv): Settings {
+  const faults: string[] = [];
+  const read = (name: string) => environment[name]?.trim() || null;
+  const check = (isRight: boolean, fault: string) => {
+    if (!isRight) faults.push(fault);
+  };
+  const databaseUrl = read('DATABASE_URL') ?? '';
+  check(isDatabaseUrl(databaseUrl), 'DATABASE_URL has to be set, such as postgres://hotswap@127.0.0.1:5432/hotswap');
+  const trustFile = read('HOTSWAP_TRUST_FILE') ?? '';
+  check(trustFile !== '', 'HOTSWAP_TRUST_FILE has to name the trust file: whose signatures count for which modules');
+  const port = Number(read('PORT') ?? 5000);
+  check(Number.isInteger(port) && port >= 0 && port <= 65_535, 'PORT has to be a whole number from 0 to 65535');
+  const logLevel = (read('LOG_LEVEL') ?? 'info').toLowerCase();
+  check(levels.includes(logLevel), `LOG_LEVEL has to be one of ${levels.join(', ')}`);
+  const otlpEndpoint = read('OTEL_EXPORTER_OTLP_ENDPOINT');
+  check(otlpEndpoint === null || URL.canParse(otlpEndpoint), 'OTEL_EXPORTER_OTLP_ENDPOINT has to be a URL');
+  const apiToken = read('HOTSWAP_API_TOKEN');
+  const joinToken = read('HOTSWAP_JOIN_TOKEN');
+  check(isToken(apiToken), tokenFault('HOTSWAP_API_TOKEN'));
+  check(isToken(joinToken), tokenFault('HOTSWAP_JOIN_TOKEN'));
+  const host = read('HOST') ?? '127.0.0.1';
+  const allowOpen = read('HOTSWAP_ALLOW_OPEN');
+  check(
+    allowOpen === null || allowOpen === 'loopback-published',
+    'HOTSWAP_ALLOW_OPEN knows only the value loopback-published',
+  );
+  const isExposed = !isLoopback(host) && apiToken === null;
+  check(
+    !isExposed || allowOpen === 'loopback-published',
+    `HOST=${host} is reachable from other machines, so HOTSWAP_API_TOKEN has to be set (or HOST=127.0.0.1; or HOTSWAP_ALLOW_OPEN=loopback-published where only loopback is published, as by docker-compose)`,
+  );
+  if (faults.length > 0)
+    throw new SettingsError(`The settings are not right:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
+  const warnings = isExposed
+    ? [`Open to whoever reaches ${host}:${port}: HOTSWAP_ALLOW_OPEN says that only loopback is published`]
+    : [];
+  return {
+    databaseUrl,
+    trustFile,
+    port,
+    host,
+    logLevel,
+    otlpEndpoint,
+    apiToken,
+    joinToken,
+    warnings,
+    writesPerMinuteMax: 3000,
+  };
+}
+
+function isDatabaseUrl(text: string): boolean {
+  return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol);
+}
+
+function isToken(token: string | null): boolean {
+  return token === null || (token.length >= tokenLengthMin && /^[\x21-\x7e]+$/.test(token));
+}
+
+function tokenFault(name: string): string {
+  return `${name} has to be at least ${tokenLengthMin} visible ASCII characters, such as \`openssl rand -hex 32\` makes`;
+}

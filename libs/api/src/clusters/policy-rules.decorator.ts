@@ -1,0 +1,35 @@
+import type { CanaryStep } from '@hotswap/domain';
+import { registerDecorator, type ValidationArguments } from 'class-validator';
+
+/** Not below the number of another field of the same object. */
+export function NotBelow(other: string): PropertyDecorator {
+  return (target, propertyName) =>
+    registerDecorator({
+      name: 'notBelow',
+      target: target.constructor,
+      propertyName: propertyName as string,
+      options: { message: `must be at least ${other}` },
+      validator: {
+        validate: (value: unknown, args?: ValidationArguments) =>
+          !((value as number) < (args?.object as Record<string, number>)[other]!),
+      },
+    });
+}
+
+/** Each step gives more requests to the target than the one before, the last all of them. */
+export function AscendingSteps(): PropertyDecorator {
+  return (target, propertyName) =>
+    registerDecorator({
+      name: 'ascendingSteps',
+      target: target.constructor,
+      propertyName: propertyName as string,
+      options: { message: 'must rise in percent from step to step and end with 100' },
+      validator: { validate: isAscending },
+    });
+}
+
+function isAscending(steps: unknown): boolean {
+  if (!Array.isArray(steps)) return false;
+  const percents = (steps as (CanaryStep | null)[]).map((step) => step?.percent ?? Number.NaN);
+  return percents.at(-1) === 100 && percents.every((percent, index) => index === 0 || percent > percents[index - 1]!);
+}

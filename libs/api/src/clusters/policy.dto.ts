@@ -1,0 +1,252 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { strategyNames, type CanaryStep, type Guards, type Policy, type StrategyName } from '@hotswap/domain';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsDefined,
+  IsObject,
+  IsOptional,
+  Matches,
+  ValidateNested,
+} from 'class-validator';
+import { Amount, Count } from '../validation/amount.decorator.js';
+import { OneOf } from '../validation/one-of.decorator.js';
+import { AscendingSteps, NotBelow } from './policy-rules.decorator.js';
+
+const daySeconds = 86_400;
+// A number since OpenAPI 3.1; Nest's types still say boolean.
+const positive = { exclusiveMinimum: 0 } as object;
+const stepCountMax = 20;
+const countOrPercent = /^(\d{1,4}|(100|\d{1,2})%)$/;
+const countOrPercentMessage = { message: 'must be a count such as "1" or a share such as "25%"' };
+const objectMessage = { message: 'must be an object' };
+
+@ApiSchema({ name: 'CanaryScout', description: 'One node that goes first with a small share of its requests.' })
+export class CanaryScoutDto {
+  @ApiProperty({ description: 'Share of the node’s requests.', ...positive, maximum: 100, example: 5 })
+  @Amount({ above: 0, max: 100 })
+  percent!: number;
+
+  @ApiProperty({ minimum: 0, maximum: daySeconds, example: 60 })
+  @Amount({ max: daySeconds })
+  seconds!: number;
+}
+
+@ApiSchema({ name: 'CanaryStep' })
+export class CanaryStepDto implements CanaryStep {
+  @ApiProperty({ description: 'Share of all requests.', ...positive, maximum: 100, example: 30 })
+  @Amount({ above: 0, max: 100 })
+  percent!: number;
+
+  @ApiProperty({ minimum: 0, maximum: daySeconds, example: 120 })
+  @Amount({ max: daySeconds })
+  minimumSeconds!: number;
+
+  @ApiProperty({ minimum: 0, maximum: daySeconds, example: 900, description: 'At least `minimumSeconds`.' })
+  @NotBelow('minimumSeconds')
+  @Amount({ max: daySeconds })
+  maximumSeconds!: number;
+}
+
+@ApiSchema({ name: 'CanaryPolicy' })
+export class CanaryPolicyDto {
+  @ApiProperty({ type: CanaryScoutDto, nullable: true, description: 'Null: none goes first.' })
+  @Type(() => CanaryScoutDto)
+  @IsOptional()
+  @ValidateNested(objectMessage)
+  scout!: CanaryScoutDto | null;
+
+  @ApiProperty({
+    type: [CanaryStepDto],
+    minItems: 1,
+    maxItems: stepCountMax,
+    description: 'Rising shares; the last is 100.',
+  })
+  @Type(() => CanaryStepDto)
+  @ValidateNested({ each: true, ...objectMessage })
+  @AscendingSteps()
+  @ArrayMaxSize(stepCountMax, { message: `must have at most ${stepCountMax} steps` })
+  @ArrayMinSize(1, { message: 'must have a step' })
+  @IsArray({ message: 'must be a list' })
+  steps!: CanaryStepDto[];
+}
+
+@ApiSchema({ name: 'RollingPolicy' })
+export class RollingPolicyDto {
+  @ApiProperty({
+    pattern: countOrPercent.source,
+    description: 'Count or share of nodes; a share is rounded down.',
+    example: '25%',
+  })
+  @Matches(countOrPercent, countOrPercentMessage)
+  maxUnavailable!: string;
+
+  @ApiProperty({
+    pattern: countOrPercent.source,
+    description: 'Count or share of nodes; a share is rounded up.',
+    example: '0',
+  })
+  @Matches(countOrPercent, countOrPercentMessage)
+  maxSurge!: string;
+
+  @ApiProperty({ minimum: 0, maximum: daySeconds, example: 5 })
+  @Amount({ max: daySeconds })
+  minimumReadySeconds!: number;
+}
+
+@ApiSchema({ name: 'BlueGreenPolicy' })
+export class BlueGreenPolicyDto {
+  @ApiProperty({ example: true })
+  @IsBoolean({ message: 'must be true or false' })
+  autoPromote!: boolean;
+
+  @ApiProperty({ minimum: 0, maximum: daySeconds, example: 30 })
+  @Amount({ max: daySeconds })
+  bakeSeconds!: number;
+}
+
+@ApiSchema({ name: 'Guards', description: 'Limits for every strategy. A failure is a 5xx, a time-out or no answer.' })
+export class GuardsDto implements Guards {
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    example: 50,
+    description: 'Fewer requests on the target are not judged.',
+  })
+  @Count(1_000_000_000)
+  requestsMin!: number;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    example: 3,
+    description: 'Fewer failed requests on the target are not judged.',
+  })
+  @Count(1_000_000_000)
+  failuresMin!: number;
+
+  @ApiProperty({ minimum: 0, maximum: 1000, example: 2, description: 'Beside stable: times stable’s failed share, …' })
+  @Amount({ max: 1000 })
+  failedShareRatioMax!: number;
+
+  @ApiProperty({
+    minimum: 0,
+    maximum: 100,
+    example: 0.5,
+    description: '… and more than this many percentage points above it.',
+  })
+  @Amount({ max: 100 })
+  failedSharePointsMax!: number;
+
+  @ApiProperty({
+    minimum: 0,
+    maximum: 100,
+    example: 5,
+    description: 'Where no stable serves: this failed share in percent, …',
+  })
+  @Amount({ max: 100 })
+  failedSharePercentMax!: number;
+
+  @ApiProperty({
+    minimum: 0,
+    maximum: 1000,
+    example: 3,
+    description: '… and more than this many times the minute before.',
+  })
+  @Amount({ max: 1000 })
+  failedShareTimesBeforeMax!: number;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: 1000,
+    example: 1,
+    description: 'Unasked ends of its process on one node.',
+  })
+  @Count(1000)
+  crashesMax!: number;
+}
+
+@ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
+export class PolicyDto implements Policy {
+  @ApiProperty({ enum: strategyNames, example: 'Canary' })
+  @OneOf(strategyNames)
+  strategy!: StrategyName;
+
+  @ApiProperty({ type: CanaryPolicyDto })
+  @Type(() => CanaryPolicyDto)
+  @ValidateNested(objectMessage)
+  @IsObject(objectMessage)
+  @IsDefined()
+  canary!: CanaryPolicyDto;
+
+  @ApiProperty({ type: RollingPolicyDto })
+  @Type(() => RollingPolicyDto)
+  @ValidateNested(objectMessage)
+  @IsObject(objectMessage)
+  @IsDefined()
+  rolling!: RollingPolicyDto;
+
+  @ApiProperty({ type: BlueGreenPolicyDto })
+  @Type(() => BlueGreenPolicyDto)
+  @ValidateNested(objectMessage)
+  @IsObject(objectMessage)
+  @IsDefined()
+  blueGreen!: BlueGreenPolicyDto;
+
+  @ApiProperty({ type: GuardsDto })
+  @Type(() => GuardsDto)
+  @ValidateNested(objectMessage)
+  @IsObject(objectMessage)
+  @IsDefined()
+  guards!: GuardsDto;
+
+  @ApiProperty({
+    minimum: 0,
+    maximum: 7 * daySeconds,
+    example: 900,
+    description: 'How long a replaced release stays started.',
+  })
+  @Amount({ max: 7 * daySeconds })
+  warmSeconds!: number;
+
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: 3600,
+    default: 30,
+    description: 'For requests in flight in a replaced instance.',
+  })
+  @Amount({ max: 3600 })
+  drainSeconds: number = 30;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    maximum: 10_000,
+    example: 1,
+    description: 'More silent nodes hold a rollout.',
+  })
+  @Count(10_000)
+  lostNodesMax!: number;
+
+  @ApiProperty({
+    ...positive,
+    maximum: daySeconds,
+    example: 600,
+    description: 'A step not confirmed by then fails.',
+  })
+  @Amount({ above: 0, max: daySeconds })
+  progressDeadlineSeconds!: number;
+
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: daySeconds,
+    default: 10,
+    description: 'Healthy for so long before Succeeded.',
+  })
+  @Amount({ max: daySeconds })
+  validateSeconds: number = 10;
+}

@@ -1,0 +1,57 @@
+import { ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { deploymentStatuses, environments, type DeploymentStatus, type EnvironmentName } from '@hotswap/domain';
+import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { OneOf } from '../validation/one-of.decorator.js';
+import { PageQuery } from '../validation/page-query.dto.js';
+import { moduleNamePattern } from '../validation/path-parameters.js';
+import { QueryInstant } from '../validation/query-instant.decorator.js';
+
+const scopes = ['environment', 'all'] as const;
+
+export class ListDeploymentsQuery extends PageQuery {
+  @ApiPropertyOptional({ enum: deploymentStatuses })
+  @IsOptional()
+  @OneOf(deploymentStatuses)
+  status?: DeploymentStatus;
+
+  @ApiPropertyOptional({ pattern: '^[a-z0-9-]{1,100}$' })
+  @IsOptional()
+  @Matches(moduleNamePattern, { message: 'must be 1 to 100 of a-z, 0-9 and -' })
+  moduleName?: string;
+
+  @ApiPropertyOptional({ enum: environments, description: 'Deployments whose target it is.' })
+  @IsOptional()
+  @OneOf(environments)
+  environment?: EnvironmentName;
+
+  @ApiPropertyOptional({ type: 'string', format: 'date-time', description: 'Created at or after.' })
+  @IsOptional()
+  @QueryInstant()
+  from?: Date;
+
+  @ApiPropertyOptional({ type: 'string', format: 'date-time', description: 'Created before.' })
+  @IsOptional()
+  @QueryInstant()
+  to?: Date;
+}
+
+@ApiSchema({ name: 'CancelDeployment' })
+export class CancelDto {
+  @ApiPropertyOptional({ type: 'string', nullable: true, maxLength: 2000, example: 'Wrong version' })
+  @IsOptional()
+  @MaxLength(2000, { message: 'must be at most 2000 characters' })
+  @IsString({ message: 'must be a text' })
+  reason?: string | null;
+}
+
+@ApiSchema({ name: 'RollBackDeployment' })
+export class RollBackDto extends CancelDto {
+  @ApiPropertyOptional({
+    enum: scopes,
+    default: 'environment',
+    description: 'The environment in hand (of a finished deployment: its target), or every environment it changed.',
+  })
+  @IsOptional()
+  @OneOf(scopes)
+  scope?: (typeof scopes)[number];
+}

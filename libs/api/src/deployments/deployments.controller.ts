@@ -1,0 +1,201 @@
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { DeploymentStore, DistributedKernelOrchestrator, type RequestOutcome } from '@hotswap/orchestrator';
+import type { FastifyReply } from 'fastify';
+import { apiPaths } from '../http/api-paths.js';
+import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
+import { Problem } from '../problem/problem.js';
+import { PageQuery, pageOf } from '../validation/page-query.dto.js';
+import {
+  DeploymentIdPipe,
+  deploymentNotFound,
+  moduleNotFound,
+  versionNotFound,
+} from '../validation/path-parameters.js';
+import { CreateDeploymentDto } from './create-deployment.dto.js';
+import { DeploymentEventListDto, showEvent } from './deployment-event.dto.js';
+import { CancelDto, ListDeploymentsQuery, RollBackDto } from './deployment-requests.dto.js';
+import { DeploymentDto, DeploymentListDto, showDeployment } from './deployment.dto.js';
+import { idempotencyOf } from './idempotency-key.js';
+
+const location = { Location: { description: 'The deployment.', schema: { type: 'string' as const } } };
+
+@ApiTags('Deployments')
+@Controller('api/v1/deployments')
+export class DeploymentsController {
+  constructor(
+    private readonly orchestrator: DistributedKernelOrchestrator,
+    private readonly deployments: DeploymentStore,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'createDeployment',
+    summary: 'Deploy a published version of a module, up to an environment',
+    description: 'Writes the deployment and answers at once; the reconcile loop takes it through its stages.',
+  })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description: 'Same key and body: the same deployment. 1 to 200 visible ASCII characters.',
+    schema: { type: 'string', minLength: 1, maxLength: 200 },
+  })
+  @ApiResponse({
+    status: 202,
+    type: DeploymentDto,
+    headers: location,
+    description: 'The deployment, to be watched at its own address.',
+  })
+  @ApiWriteProblems(
+    'module-not-found',
+    'version-not-found',
+    'deployment-in-progress',
+    'version-withdrawn',
+    'idempotency-key-reused',
+  )
+  async create(
+    @Body() body: CreateDeploymentDto,
+    @Headers('idempotency-key') key: string | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<DeploymentDto> {
+    const outcome = await this.orchestrator.deploy({
+      module: body.moduleName,
+      version: body.version,
+      targetEnvironment: body.targetEnvironment,
+      requesterEmail: body.requesterEmail,
+      description: body.description ?? null,
+      metadata: body.metadata ?? {},
+      requireApproval: body.requireApproval ?? false,
+      idempotency: idempotencyOf(key, body),
+    });
+    switch (outcome.kind) {
+      case 'created':
+      case 'repeated':
+        reply.header('location', apiPaths.deployment(outcome.id));
+        return this.show(outcome.id);
+      case 'module-not-found':
+        throw moduleNotFound(body.moduleName);
+      case 'version-not-found':
+        throw versionNotFound(body.moduleName, body.version);
+      case 'version-withdrawn':
+        throw new Problem(
+          'version-withdrawn',
+          `${body.moduleName} ${body.version} was withdrawn; deploy another version`,
+        );
+      case 'idempotency-key-reused':
+        throw new Problem('idempotency-key-reused', 'This Idempotency-Key came with another body; choose a new one');
+      case 'deployment-in-progress':
+        throw inProgress(outcome.id);
+    }
+  }
+
+  @Get()
+  @ApiOperation({ operationId: 'listDeployments', summary: 'List deployments, newest first' })
+  @ApiResponse({ status: 200, type: DeploymentListDto, description: 'One page.' })
+  @ApiProblems('validation-failed')
+  async list(@Query() query: ListDeploymentsQuery): Promise<DeploymentListDto> {
+    const { status, moduleName, environment, from, to } = query;
+    const page = await this.deployments.list({ status, module: moduleName, environment, from, to }, pageOf(query));
+    return { items: page.items.map(showDeployment), nextCursor: page.nextCursor };
+  }
+
+  @Get(':id')
+  @ApiOperation({ operationId: 'getDeployment', summary: 'Look at a deployment' })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 200, type: DeploymentDto, description: 'The deployment as it is now.' })
+  @ApiProblems('validation-failed', 'deployment-not-found')
+  get(@Param('id', DeploymentIdPipe) id: string): Promise<DeploymentDto> {
+    return this.show(id);
+  }
+
+  @Get(':id/events')
+  @ApiOperation({ operationId: 'listDeploymentEvents', summary: 'List what happened to a deployment, oldest first' })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 200, type: DeploymentEventListDto, description: 'One page.' })
+  @ApiProblems('validation-failed', 'deployment-not-found')
+  async events(@Param('id', DeploymentIdPipe) id: string, @Query() query: PageQuery): Promise<DeploymentEventListDto> {
+    const page = await this.deployments.events(id, pageOf(query));
+    if (!page) throw deploymentNotFound(id);
+    return { items: page.items.map(showEvent), nextCursor: page.nextCursor };
+  }
+
+  @Post(':id/rollback')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'rollBackDeployment',
+    summary: 'Take a deployment back',
+    description:
+      'A running deployment: the environment in hand. A finished one: its target, where it still runs what this deployment brought.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiBody({ type: RollBackDto, required: false })
+  @ApiResponse({
+    status: 202,
+    type: DeploymentDto,
+    headers: location,
+    description: 'The deployment, being rolled back.',
+  })
+  @ApiWriteProblems(
+    'deployment-not-found',
+    'nothing-to-roll-back',
+    'not-current',
+    'not-running',
+    'deployment-in-progress',
+  )
+  async rollBack(
+    @Param('id', DeploymentIdPipe) id: string,
+    @Body() body: RollBackDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<DeploymentDto> {
+    const outcome = await this.orchestrator.rollBack(id, body.scope ?? 'environment', body.reason ?? null);
+    return this.showRequested(id, outcome, reply);
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'cancelDeployment', summary: 'Stop a deployment and take back the environment in hand' })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiBody({ type: CancelDto, required: false })
+  @ApiResponse({ status: 202, type: DeploymentDto, headers: location, description: 'The deployment, being cancelled.' })
+  @ApiWriteProblems('deployment-not-found', 'not-running')
+  async cancel(
+    @Param('id', DeploymentIdPipe) id: string,
+    @Body() body: CancelDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<DeploymentDto> {
+    return this.showRequested(id, await this.orchestrator.cancel(id, body.reason ?? null), reply);
+  }
+
+  private async showRequested(id: string, outcome: RequestOutcome, reply: FastifyReply): Promise<DeploymentDto> {
+    if (outcome.kind !== 'accepted') throw refusal(id, outcome);
+    reply.header('location', apiPaths.deployment(id));
+    return this.show(id);
+  }
+
+  private async show(id: string): Promise<DeploymentDto> {
+    const record = await this.deployments.find(id);
+    if (!record) throw deploymentNotFound(id);
+    return showDeployment(record);
+  }
+}
+
+function refusal(id: string, outcome: Exclude<RequestOutcome, { kind: 'accepted' }>): Problem {
+  switch (outcome.kind) {
+    case 'deployment-not-found':
+      return deploymentNotFound(id);
+    case 'not-running':
+      return new Problem('not-running', `Deployment ${id} is not running`);
+    case 'nothing-to-roll-back':
+      return new Problem('nothing-to-roll-back', `Deployment ${id} has changed no node, or is taken back already`);
+    case 'not-current':
+      return new Problem('not-current', outcome.message);
+    case 'deployment-in-progress':
+      return inProgress(outcome.id);
+  }
+}
+
+function inProgress(id: string): Problem {
+  const detail = `Deployment ${id} of the same module is under way in one of the environments; wait for it, or cancel it`;
+  return new Problem('deployment-in-progress', detail, { deployment: apiPaths.deployment(id) });
+}

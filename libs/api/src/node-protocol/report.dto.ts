@@ -1,0 +1,210 @@
+import {
+  latencyBucketSeconds,
+  type FailureKind,
+  type InstanceReport,
+  type InstanceState,
+  type ModuleReport,
+  type NodeReport,
+  type ReportedNodeState,
+  type TrafficSample,
+} from '@hotswap/agent-protocol';
+import { Type } from 'class-transformer';
+import {
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsDefined,
+  IsIn,
+  IsInt,
+  IsOptional,
+  IsString,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  ValidateNested,
+} from 'class-validator';
+import { Amount, Count } from '../validation/amount.decorator.js';
+import { moduleNamePattern, nodeIdPattern } from '../validation/path-parameters.js';
+import { DocumentPositionDto } from './join.dto.js';
+
+const nodeStates: ReportedNodeState[] = ['Starting', 'Ready', 'LameDuck', 'Draining', 'Gone'];
+const instanceStates: InstanceState[] = [
+  'Fetching',
+  'Verifying',
+  'Loading',
+  'Starting',
+  'Ready',
+  'Active',
+  'Warm',
+  'Draining',
+  'Failed',
+];
+const failureKinds: FailureKind[] = [
+  'fetch',
+  'digest',
+  'signature',
+  'artifact',
+  'load',
+  'start',
+  'health',
+  'smoke',
+  'activate',
+  'crash-loop',
+];
+const digest = /^sha256:[0-9a-f]{64}$/;
+const digestMessage = { message: 'must be sha256:<64 hex digits>' };
+const modulesMax = 1000;
+const instancesMax = 100;
+const countMax = Number.MAX_SAFE_INTEGER;
+const quantityMax = 1e15;
+
+class InstanceDto implements InstanceReport {
+  @Matches(digest, digestMessage)
+  release!: string;
+
+  @MaxLength(256)
+  @IsString()
+  version!: string;
+
+  @IsIn(instanceStates)
+  state!: InstanceState;
+
+  @IsOptional()
+  @MaxLength(10_000)
+  @IsString()
+  error!: string | null;
+
+  @IsOptional()
+  @IsIn(failureKinds)
+  failureKind!: FailureKind | null;
+
+  @Count(2 ** 31 - 1)
+  crashes!: number;
+
+  @IsOptional()
+  @Count(2 ** 31 - 1)
+  pid!: number | null;
+}
+
+class ModuleReportDto implements ModuleReport {
+  @Matches(moduleNamePattern)
+  module!: string;
+
+  @IsOptional()
+  @Matches(digest, digestMessage)
+  active!: string | null;
+
+  @IsOptional()
+  @Matches(digest, digestMessage)
+  candidate!: string | null;
+
+  @Amount({ max: 100 })
+  candidatePercent!: number;
+
+  @IsBoolean()
+  servingFallback!: boolean;
+
+  @Type(() => InstanceDto)
+  @ValidateNested({ each: true })
+  @ArrayMaxSize(instancesMax)
+  @IsArray()
+  instances!: InstanceDto[];
+}
+
+class TrafficSampleDto implements TrafficSample {
+  @Matches(moduleNamePattern)
+  module!: string;
+
+  @Matches(digest, digestMessage)
+  release!: string;
+
+  @MaxLength(256)
+  @IsString()
+  version!: string;
+
+  @Count(countMax)
+  requests!: number;
+
+  @Count(countMax)
+  failures!: number;
+
+  @Min(0, { each: true })
+  @Max(countMax, { each: true })
+  @IsInt({ each: true })
+  @ArrayMinSize(latencyBucketSeconds.length + 1)
+  @ArrayMaxSize(latencyBucketSeconds.length + 1)
+  @IsArray()
+  latency!: number[];
+
+  @Amount({ max: quantityMax })
+  latencySumSeconds!: number;
+
+  @Count(2 ** 31 - 1)
+  inFlight!: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  cpuSeconds!: number | null;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  rssBytes!: number | null;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  eventLoopDelaySeconds!: number | null;
+}
+
+class ProcessDto {
+  @Amount({ max: quantityMax })
+  cpuSeconds!: number;
+
+  @Amount({ max: quantityMax })
+  rssBytes!: number;
+
+  @Amount({ max: quantityMax })
+  eventLoopDelaySeconds!: number;
+}
+
+export class ReportDto implements NodeReport {
+  @Matches(nodeIdPattern)
+  bootId!: string;
+
+  @Count(countMax)
+  sequence!: number;
+
+  @IsIn(nodeStates)
+  state!: ReportedNodeState;
+
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => DocumentPositionDto)
+  accepted!: DocumentPositionDto | null;
+
+  @IsOptional()
+  @MaxLength(10_000)
+  @IsString()
+  refused!: string | null;
+
+  @Amount({ max: 86_400 })
+  intervalSeconds!: number;
+
+  @Type(() => ModuleReportDto)
+  @ValidateNested({ each: true })
+  @ArrayMaxSize(modulesMax)
+  @IsArray()
+  modules!: ModuleReportDto[];
+
+  @Type(() => TrafficSampleDto)
+  @ValidateNested({ each: true })
+  @ArrayMaxSize(modulesMax)
+  @IsArray()
+  traffic!: TrafficSampleDto[];
+
+  @Type(() => ProcessDto)
+  @ValidateNested()
+  @IsDefined()
+  process!: ProcessDto;
+}

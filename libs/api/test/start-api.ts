@@ -1,0 +1,72 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import {
+  ClusterStore,
+  DatabaseHealth,
+  DeploymentStore,
+  DistributedKernelOrchestrator,
+  MetricStore,
+  ModuleCatalog,
+  NodeRegistry,
+  WakeUps,
+} from '@hotswap/orchestrator';
+import {
+  ApiModule,
+  createHttpAdapter,
+  KnownRoutes,
+  mountDocumentation,
+  observeRequests,
+  PrometheusMetrics,
+  type ApiSettings,
+} from '../src/index.js';
+
+const stores = [DistributedKernelOrchestrator, DeploymentStore, ModuleCatalog, ClusterStore, NodeRegistry, MetricStore];
+
+/** The control plane while its database is away: every call of a store is refused, as the driver does it. */
+@Module({})
+class DatabaseAwayModule {
+  static forRoot(): DynamicModule {
+    const refuse = () => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }));
+    const away = new Proxy({}, { get: (_target, name) => (isHook(name) ? undefined : refuse) });
+    return {
+      module: DatabaseAwayModule,
+      providers: [
+        ...stores.map((provide) => ({ provide, useValue: away })),
+        { provide: WakeUps, useValue: { subscribe: () => () => undefined } },
+        {
+          provide: DatabaseHealth,
+          useValue: { check: () => Promise.resolve({ reachable: false, migrationsPending: false }) },
+        },
+      ],
+      exports: [...stores, WakeUps, DatabaseHealth],
+    };
+  }
+}
+
+// What Nest asks every provider for.
+function isHook(name: string | symbol): boolean {
+  return typeof name === 'symbol' || name === 'then' || /^(on|before)[A-Z]/.test(name);
+}
+
+export interface RunningApi {
+  url: string;
+  app: NestFastifyApplication;
+}
+
+/** The API on a free port of loopback, with nothing behind it. */
+export async function startApi(changes: Partial<ApiSettings> = {}): Promise<RunningApi> {
+  const open = { host: '127.0.0.1', apiToken: null, joinToken: null, writesPerMinuteMax: 100_000 };
+  const settings = { ...open, ...changes };
+  const routes = new KnownRoutes();
+  const adapter = createHttpAdapter(settings, routes);
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ApiModule.forRoot({ settings, routes, imports: [DatabaseAwayModule.forRoot()] }),
+    adapter,
+    { logger: false, bodyParser: false, abortOnError: false },
+  );
+  observeRequests(adapter.getInstance(), app.get(PrometheusMetrics));
+  mountDocumentation(app);
+  await app.listen(0, '127.0.0.1');
+  return { url: (await app.getUrl()).replace('[::1]', '127.0.0.1'), app };
+}
