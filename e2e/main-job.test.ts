@@ -1,3 +1,6 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ClosedLoopLoad } from './support/closed-loop-load.js';
 import { startLocalCluster, type LocalCluster } from './support/local-cluster.js';
@@ -19,18 +22,22 @@ interface DeploymentBody {
 
 /** The README's story on real processes, one cluster for all of it: the tests run in order and build on each other. */
 describe('The main job', () => {
+  const dataDirectory = mkdtempSync(join(tmpdir(), 'hotswap-e2e-'));
   let cluster: LocalCluster;
 
   beforeAll(async () => {
-    cluster = await startLocalCluster();
+    // Postgres runs as another user when the tests run as root, and has to get in.
+    chmodSync(dataDirectory, 0o755);
+    cluster = await startLocalCluster({ dataDirectory });
   }, 180_000);
 
   afterAll(async () => {
     await cluster.stop();
+    rmSync(dataDirectory, { recursive: true, force: true });
   }, 60_000);
 
   it('takes 2.1.0 through four environments under load, both versions seen, no request failed', async () => {
-    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    const load = new ClosedLoopLoad({ addresses: await cluster.addresses('Production'), pauseMilliseconds: 20 });
     load.start();
     const { status, body } = await cluster.post<DeploymentBody>('/api/v1/deployments', readmeDeployment);
     expect(status).toBe(202);
@@ -49,12 +56,12 @@ describe('The main job', () => {
     ]);
     expect(seen.failures).toEqual([]);
     expect(seen.failed).toBe(0);
-    expect(seen.byVersion['payment-processor@2.0.0']).toBeGreaterThan(100);
-    expect(seen.byVersion['payment-processor@2.1.0']).toBeGreaterThan(100);
+    expect(seen.versions.get('payment-processor@2.0.0')).toBeGreaterThan(100);
+    expect(seen.versions.get('payment-processor@2.1.0')).toBeGreaterThan(100);
   }, 180_000);
 
   it('counts what the nodes really answered', async () => {
-    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    const load = new ClosedLoopLoad({ addresses: await cluster.addresses('Production'), pauseMilliseconds: 20 });
     load.start();
     await waitFor('metrics show traffic', async () => {
       const { body } = await cluster.get<{ cluster: { requests: number | null; failures: number | null } }>(
@@ -66,7 +73,7 @@ describe('The main job', () => {
   }, 60_000);
 
   it('rolls the finished deployment back under load, no request failed', async () => {
-    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    const load = new ClosedLoopLoad({ addresses: await cluster.addresses('Production'), pauseMilliseconds: 20 });
     load.start();
     const { body: list } = await cluster.get<{ items: DeploymentBody[] }>(
       '/api/v1/deployments?moduleName=payment-processor&status=succeeded&limit=1',
@@ -84,7 +91,7 @@ describe('The main job', () => {
   }, 90_000);
 
   it('goes on after the orchestrator is killed in the middle of the Production stage; nodes serve all the while', async () => {
-    const load = new ClosedLoopLoad(await cluster.nodeAddresses('Production'));
+    const load = new ClosedLoopLoad({ addresses: await cluster.addresses('Production'), pauseMilliseconds: 20 });
     load.start();
     const { body } = await cluster.post<DeploymentBody>('/api/v1/deployments', readmeDeployment);
     await waitFor('Production is in the middle of its canary', async () => {
@@ -101,13 +108,13 @@ describe('The main job', () => {
 
   it('resumes with 2.1.0 after Ctrl-C and a second start', async () => {
     await cluster.stop();
-    cluster = await startLocalCluster({ dataDirectory: cluster.dataDirectory });
+    cluster = await startLocalCluster({ dataDirectory });
     expect(await cluster.activeVersions('Production', 'payment-processor')).toEqual(Array(5).fill('2.1.0'));
   }, 180_000);
 
   it('resumes with 2.1.0 after SIGKILL of everything', async () => {
     await cluster.killEverything();
-    cluster = await startLocalCluster({ dataDirectory: cluster.dataDirectory });
+    cluster = await startLocalCluster({ dataDirectory });
     expect(await cluster.activeVersions('Production', 'payment-processor')).toEqual(Array(5).fill('2.1.0'));
   }, 180_000);
 });
@@ -124,7 +131,7 @@ async function waitForFinal(cluster: LocalCluster, id: string, wanted = finalSta
       last = answer?.status === 200 ? answer.body : last;
       return last !== undefined && wanted.includes(last.status);
     },
-    170_000,
+    { deadlineSeconds: 170 },
   );
   return last as DeploymentBody;
 }

@@ -2,7 +2,6 @@ import { Agent, request } from 'node:http';
 
 const answerSeconds = 20;
 const failureSamplesMax = 20;
-const payment = JSON.stringify({ amount: 1250, currency: 'EUR', card: '4242424242424242', reference: 'load' });
 
 export interface LoadOptions {
   /** All nodes that get requests, in turn; as the API gives them. */
@@ -30,6 +29,8 @@ export interface LoadCounts {
 export class ClosedLoopLoad {
   readonly counts: LoadCounts = { total: 0, failed: 0, failures: [], versions: new Map() };
   private running = false;
+  /** Every payment has a reference of its own: 2.2.0 fails by its hash. */
+  private payments = 0;
   private loops: Promise<void>[] = [];
   private readonly agents = new Map<string, Agent>();
 
@@ -74,6 +75,12 @@ export class ClosedLoopLoad {
         this.count(version, reason === null ? null : { address, method, status, reason });
         resolve();
       };
+      const payment = JSON.stringify({
+        amount: 1250,
+        currency: 'EUR',
+        card: '4242424242424242',
+        reference: `load-${++this.payments}`,
+      });
       const headers = pays ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payment) } : {};
       const outgoing = request(url, { method, headers, agent: this.agents.get(address) }, (response) => {
         const status = response.statusCode ?? 0;

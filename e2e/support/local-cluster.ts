@@ -114,6 +114,15 @@ export class LocalCluster {
     return (await this.get<{ nodes: ClusterNode[] }>(`/api/v1/clusters/${environment}`)).body.nodes;
   }
 
+  async addresses(environment: Environment): Promise<string[]> {
+    return (await this.nodes(environment)).map(({ address }) => address);
+  }
+  /** What each of the environment's nodes gives its requests to. */
+  async activeVersions(environment: Environment, module: string): Promise<(string | null)[]> {
+    const nodes = await this.nodes(environment);
+    return nodes.map(({ modules }) => modules.find(({ name }) => name === module)?.activeVersion ?? null);
+  }
+
   /** Pids by process name (`postgres`, `orchestrator-api`, `kernel-node-qa-1`, …), from the pid files. */
   pids(): Map<string, number> {
     const folder = join(this.dataDirectory, 'run');
@@ -125,6 +134,11 @@ export class LocalCluster {
     const pid = this.pids().get(name);
     if (pid === undefined) throw new Error(`There is no process ${name}, only ${[...this.pids().keys()].join(', ')}`);
     return pid;
+  }
+
+  /** SIGKILL for one of the supervised processes; the launcher starts it again. */
+  kill(name: string): void {
+    process.kill(this.pid(name), 'SIGKILL');
   }
 
   /** Ends it as Ctrl-C does; answers the launcher's exit code. Calling it again does nothing. */
