@@ -1,0 +1,197 @@
+import {
+  EnvironmentCluster,
+  KernelNode,
+  type EnvironmentName,
+  type EnvironmentRelease,
+  type InstanceObservation,
+  type Instant,
+  type KernelNodeFacts,
+  type Listening,
+  type ModuleObservation,
+  type NodeAssignment,
+  type Release,
+} from '@hotswap/domain';
+import type { EntityManager } from 'typeorm';
+import { loadReleases } from '../releases.js';
+
+/** An environment's nodes, what was asked of them, what they say, and what they are to run; consistent within a repeatable-read transaction. */
+export async function loadCluster(
+  manager: EntityManager,
+  environment: EnvironmentName,
+  now: Instant,
+): Promise<EnvironmentCluster> {
+  const nodes = await manager.query<NodeRow[]>(selectNodes, [environment]);
+  const assignments = await manager.query<AssignmentRow[]>(selectAssignments, [environment]);
+  const observations = await manager.query<ObservationRow[]>(selectObservations, [environment]);
+  const records = await manager.query<RecordRow[]>(selectRecords, [environment]);
+  const releases = await loadReleases(manager, [
+    ...assignments.flatMap((row) => [row.active, row.candidate, row.fallback, ...row.warm]),
+    ...records.flatMap((row) => [row.release, row.previous]),
+  ]);
+  return new EnvironmentCluster(
+    environment,
+    nodes.map((row) => new KernelNode(toFacts(row, environment, assignments, observations, releases))),
+    records.map((row) => toRecord(row, environment, releases)),
+    now,
+    await loadListening(manager),
+  );
+}
+
+interface NodeRow {
+  id: string;
+  hostname: string;
+  address: string;
+  zone: string | null;
+  boot_id: string;
+  pid: number;
+  reported_state: KernelNodeFacts['reportedState'];
+  joined_at: Date;
+  last_heartbeat_at: Date;
+  accepted_epoch: number | null;
+  accepted_revision: number | null;
+}
+
+const selectNodes = `
+  SELECT id, hostname, address, zone, boot_id, pid, reported_state, joined_at, last_heartbeat_at, accepted_epoch, accepted_revision
+  FROM hotswap.node
+  WHERE environment = $1 AND decommissioned_at IS NULL
+  ORDER BY id`;
+
+interface AssignmentRow {
+  node_id: string;
+  module: string;
+  active: string | null;
+  candidate: string | null;
+  candidate_percent: number;
+  warm: string[];
+  fallback: string | null;
+  epoch: number;
+  revision: number;
+}
+
+const selectAssignments = `
+  SELECT node_id, module, active, candidate, candidate_percent, warm, fallback, epoch, revision
+  FROM hotswap.node_assignment
+  JOIN hotswap.node ON node.id = node_id
+  WHERE environment = $1 AND decommissioned_at IS NULL
+  ORDER BY node_id, module`;
+
+interface ObservationRow {
+  node_id: string;
+  module: string;
+  active: string | null;
+  candidate: string | null;
+  candidate_percent: number;
+  serving_fallback: boolean;
+  instances: InstanceObservation[];
+  since: Date;
+}
+
+const selectObservations = `
+  SELECT node_id, module, active, candidate, candidate_percent, serving_fallback, instances, since
+  FROM hotswap.node_observation
+  JOIN hotswap.node ON node.id = node_id
+  WHERE environment = $1 AND decommissioned_at IS NULL
+  ORDER BY node_id, module`;
+
+interface RecordRow {
+  module: string;
+  release: string | null;
+  previous: string | null;
+  owner_stage_id: string | null;
+  revision: number;
+}
+
+const selectRecords = `
+  SELECT module, release, previous, owner_stage_id, revision
+  FROM hotswap.environment_release
+  WHERE environment = $1
+  ORDER BY module`;
+
+async function loadListening(manager: EntityManager): Promise<Listening> {
+  const [beat] = await manager.query<{ at: Date }[]>('SELECT at FROM hotswap.control_plane_beat');
+  const gaps = await manager.query<{ from_at: Date; to_at: Date }[]>(
+    'SELECT from_at, to_at FROM hotswap.listening_gap ORDER BY from_at',
+  );
+  return {
+    beatAt: beat?.at.getTime() ?? 0,
+    gaps: gaps.map(({ from_at, to_at }) => ({ from: from_at.getTime(), to: to_at.getTime() })),
+  };
+}
+
+function toFacts(
+  row: NodeRow,
+  environment: EnvironmentName,
+  assignments: AssignmentRow[],
+  observations: ObservationRow[],
+  releases: ReadonlyMap<string, Release>,
+): KernelNodeFacts {
+  const isOfNode = ({ node_id }: { node_id: string }) => node_id === row.id;
+  return {
+    id: row.id,
+    environment,
+    hostname: row.hostname,
+    address: row.address,
+    zone: row.zone,
+    bootId: row.boot_id,
+    pid: row.pid,
+    reportedState: row.reported_state,
+    joinedAt: row.joined_at.getTime(),
+    lastHeartbeatAt: row.last_heartbeat_at.getTime(),
+    accepted:
+      row.accepted_epoch !== null && row.accepted_revision !== null
+        ? { epoch: row.accepted_epoch, revision: row.accepted_revision }
+        : null,
+    assignments: new Map(assignments.filter(isOfNode).map((each) => [each.module, toAssignment(each, releases)])),
+    observations: new Map(observations.filter(isOfNode).map((each) => [each.module, toObservation(each)])),
+  };
+}
+
+function toAssignment(row: AssignmentRow, releases: ReadonlyMap<string, Release>): NodeAssignment {
+  return {
+    active: releaseOf(row.active, releases),
+    candidate: releaseOf(row.candidate, releases),
+    candidatePercent: row.candidate_percent,
+    warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
+    fallback: releaseOf(row.fallback, releases),
+    epoch: row.epoch,
+    revision: row.revision,
+  };
+}
+
+function toObservation(row: ObservationRow): ModuleObservation {
+  return {
+    active: row.active,
+    candidate: row.candidate,
+    candidatePercent: row.candidate_percent,
+    servingFallback: row.serving_fallback,
+    instances: row.instances.map(({ release, version, state, error, failureKind, crashes }) => ({
+      release,
+      version,
+      state,
+      error,
+      failureKind,
+      crashes,
+    })),
+    since: row.since.getTime(),
+  };
+}
+
+function toRecord(
+  row: RecordRow,
+  environment: EnvironmentName,
+  releases: ReadonlyMap<string, Release>,
+): EnvironmentRelease {
+  return {
+    environment,
+    module: row.module,
+    release: releaseOf(row.release, releases),
+    previous: releaseOf(row.previous, releases),
+    ownerStageId: row.owner_stage_id,
+    revision: row.revision,
+  };
+}
+
+function releaseOf(digest: string | null, releases: ReadonlyMap<string, Release>): Release | null {
+  return digest === null ? null : (releases.get(digest) ?? null);
+}

@@ -1,0 +1,68 @@
+import { Logger } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { migrate } from './migrate.js';
+import { errorCode } from './postgres-error.js';
+
+const logger = new Logger('Database');
+const retryMilliseconds = 1_000;
+const logEveryMilliseconds = 10_000;
+
+/** What Node and Postgres say while a server is away, starting, stopping or full; all else would not mend itself. */
+const awayCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EPIPE',
+  'ETIMEDOUT',
+  '08000',
+  '08001',
+  '08003',
+  '08006',
+  '53300',
+  '57P01',
+  '57P02',
+  '57P03',
+]);
+
+/** A connected pool on a migrated database. Waits for a server that is away; throws where waiting would not help. */
+export async function openDatabase(options: DataSourceOptions): Promise<DataSource> {
+  let loggedAt = -Infinity;
+  for (;;) {
+    const dataSource = new DataSource(options);
+    try {
+      await dataSource.initialize();
+      await migrate(dataSource);
+      return dataSource;
+    } catch (error) {
+      if (dataSource.isInitialized) await dataSource.destroy();
+      if (!isAway(error)) throw cannotOpen(error);
+      if (Date.now() - loggedAt >= logEveryMilliseconds) {
+        logger.warn(`Postgres is away (${messageOf(error)}); trying again every second. DATABASE_URL says where it is.`);
+        loggedAt = Date.now();
+      }
+      await delay(retryMilliseconds);
+    }
+  }
+}
+
+function isAway(error: unknown): boolean {
+  const code = errorCode(error);
+  return (code !== null && awayCodes.has(code)) || /timeout|Connection terminated/i.test(messageOf(error));
+}
+
+function cannotOpen(error: unknown): Error {
+  return new Error(
+    `Can't use the database that DATABASE_URL names: ${messageOf(error)}. Check its user, password and database name; the user needs to create the schema "hotswap".`,
+    { cause: error },
+  );
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}

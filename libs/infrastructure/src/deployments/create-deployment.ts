@@ -1,0 +1,122 @@
+import { environmentsUpTo, planStages, reason } from '@hotswap/domain';
+import type { CreateOutcome, NewDeployment } from '@hotswap/orchestrator';
+import type { DataSource, EntityManager } from 'typeorm';
+import { Abandoned, inTransaction } from '../database/in-transaction.js';
+import { isConflictOn } from '../database/postgres-error.js';
+import { writeEvents } from '../rollouts/write-events.js';
+import { uuidV7 } from '../uuid-v7.js';
+import { notifyWake } from '../wake.js';
+import { findUnfinished } from './find-unfinished.js';
+
+const attemptsMax = 5;
+
+/** See the port. A conflict whose holder finishes at this very moment is tried again. */
+export async function createDeployment(dataSource: DataSource, wanted: NewDeployment): Promise<CreateOutcome> {
+  const stages = planStages(wanted.targetEnvironment, wanted.requireApproval);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await inTransaction(dataSource, (manager) => write(manager, wanted, stages));
+    } catch (error) {
+      if (!isConflictOn('deployment_stage_unfinished', error)) throw error;
+      const holder = await findUnfinished(dataSource.manager, wanted.module, environmentsUpTo(wanted.targetEnvironment));
+      if (holder) return { kind: 'deployment-in-progress', id: holder };
+      if (attempt >= attemptsMax) throw error;
+    }
+  }
+}
+
+async function write(
+  manager: EntityManager,
+  wanted: NewDeployment,
+  stages: ReturnType<typeof planStages>,
+): Promise<CreateOutcome> {
+  const id = uuidV7();
+  if (wanted.idempotency) await takeKey(manager, wanted.idempotency, id);
+  const artifact = await findArtifact(manager, wanted);
+  await manager.query(insertDeployment, [
+    id,
+    wanted.module,
+    wanted.version,
+    artifact,
+    wanted.targetEnvironment,
+    wanted.requesterEmail,
+    wanted.description,
+    JSON.stringify(wanted.metadata),
+    wanted.requireApproval,
+    JSON.stringify(reason('pending', 'Waits for the control plane to take it up')),
+    wanted.traceparent,
+  ]);
+  await manager.query(insertStages, [
+    JSON.stringify(stages.map((stage, ordinal) => ({ ...stage, id: uuidV7(), ordinal }))),
+    id,
+    wanted.module,
+  ]);
+  const holder = await findUnfinished(manager, wanted.module, environmentsUpTo(wanted.targetEnvironment), id);
+  if (holder) throw new Abandoned<CreateOutcome>({ kind: 'deployment-in-progress', id: holder });
+  await writeEvents(manager, id, [
+    {
+      type: 'deployment-created',
+      stage: null,
+      environment: null,
+      message: `${wanted.requesterEmail} asked for ${wanted.module}@${wanted.version} up to ${wanted.targetEnvironment}`,
+      data: {},
+    },
+  ]);
+  await notifyWake(manager);
+  return { kind: 'created', id };
+}
+
+const insertDeployment = `
+  INSERT INTO hotswap.deployment
+    (id, module, version, artifact, target_environment, requester_email, description, metadata, require_approval,
+     status, reason, traceparent, created_at, next_look_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Pending', $10, $11, now(), now())`;
+
+const insertStages = `
+  INSERT INTO hotswap.deployment_stage (id, deployment_id, ordinal, name, module, environment, status)
+  SELECT id, $2::uuid, ordinal, name, $3::text, environment, 'Pending'
+  FROM jsonb_to_recordset($1) AS stage (id uuid, ordinal smallint, name text, environment text)
+  ORDER BY ordinal`;
+
+/**
+ * Takes the key for this deployment, or answers for the deployment that has it. A second request with the key waits here until the
+ * first has committed; one whose deployment came to nothing leaves no key.
+ */
+async function takeKey(
+  manager: EntityManager,
+  { key, bodyDigest }: NonNullable<NewDeployment['idempotency']>,
+  id: string,
+): Promise<void> {
+  await manager.query(
+    `DELETE FROM hotswap.idempotency_key WHERE key = $1 AND created_at < now() - interval '24 hours'`,
+    [key],
+  );
+  const taken = await manager.query<unknown[]>(
+    `INSERT INTO hotswap.idempotency_key (key, body_digest, deployment_id) VALUES ($1, $2, $3)
+     ON CONFLICT (key) DO NOTHING RETURNING key`,
+    [key, bodyDigest, id],
+  );
+  if (taken.length > 0) return;
+  const [holder] = await manager.query<[{ body_digest: string; deployment_id: string }]>(
+    'SELECT body_digest, deployment_id FROM hotswap.idempotency_key WHERE key = $1',
+    [key],
+  );
+  throw new Abandoned<CreateOutcome>(
+    holder.body_digest === bodyDigest
+      ? { kind: 'repeated', id: holder.deployment_id }
+      : { kind: 'idempotency-key-reused' },
+  );
+}
+
+async function findArtifact(manager: EntityManager, { module, version }: NewDeployment): Promise<string> {
+  const [found] = await manager.query<{ artifact: string; withdrawn_at: Date | null }[]>(
+    'SELECT artifact, withdrawn_at FROM hotswap.module_version WHERE name = $1 AND version = $2',
+    [module, version],
+  );
+  if (found?.withdrawn_at) throw new Abandoned<CreateOutcome>({ kind: 'version-withdrawn' });
+  if (found) return found.artifact;
+  const [other] = await manager.query<unknown[]>('SELECT FROM hotswap.module_version WHERE name = $1 LIMIT 1', [
+    module,
+  ]);
+  throw new Abandoned<CreateOutcome>({ kind: other ? 'version-not-found' : 'module-not-found' });
+}

@@ -1,0 +1,49 @@
+import {
+  DeploymentStore,
+  type CreateOutcome,
+  type DeploymentEvent,
+  type DeploymentFilter,
+  type DeploymentRecord,
+  type NewDeployment,
+  type Page,
+  type PageRequest,
+  type RequestOutcome,
+} from '@hotswap/orchestrator';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { createDeployment } from './create-deployment.js';
+import { findDeployment, listDeployments } from './read-deployments.js';
+import { listEvents } from './list-events.js';
+import { requestChange, type ChangeRequest } from './request-change.js';
+
+@Injectable()
+export class PostgresDeploymentStore extends DeploymentStore {
+  constructor(private readonly dataSource: DataSource) {
+    super();
+  }
+
+  create(deployment: NewDeployment): Promise<CreateOutcome> {
+    return createDeployment(this.dataSource, deployment);
+  }
+
+  async find(id: string): Promise<DeploymentRecord | null> {
+    return isUuid(id) ? findDeployment(this.dataSource, id) : null;
+  }
+
+  list(filter: DeploymentFilter, page: PageRequest): Promise<Page<DeploymentRecord>> {
+    return listDeployments(this.dataSource, filter, page);
+  }
+
+  async events(id: string, page: PageRequest & { afterId?: number }): Promise<Page<DeploymentEvent> | null> {
+    return isUuid(id) ? listEvents(this.dataSource.manager, id, page) : null;
+  }
+
+  async request(id: string, request: ChangeRequest): Promise<RequestOutcome> {
+    return isUuid(id) ? requestChange(this.dataSource, id, request) : { kind: 'deployment-not-found' };
+  }
+}
+
+/** Any other text is no deployment's id, and Postgres would refuse it. */
+function isUuid(id: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
+}

@@ -1,0 +1,2 @@
+export { DatabaseHealth, type DatabaseState } from './database/database-health.js';
+export { InfrastructureModule } from './infrastructure.module.js';

@@ -1,0 +1,60 @@
+import {
+  ClusterStore,
+  ControlPlaneClock,
+  DeploymentStore,
+  EvidenceStore,
+  MetricStore,
+  ModuleCatalog,
+  NodeRegistry,
+  RolloutStore,
+  WakeUps,
+} from '@hotswap/orchestrator';
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { PostgresClusterStore } from './clusters/postgres-cluster-store.js';
+import { DatabaseHealth } from './database/database-health.js';
+import { databaseOptions } from './database/database-options.js';
+import { openDatabase } from './database/open-database.js';
+import { PostgresDeploymentStore } from './deployments/postgres-deployment-store.js';
+import { PostgresEvidenceStore } from './evidence/postgres-evidence-store.js';
+import { PostgresMetricStore } from './metrics/postgres-metric-store.js';
+import { PostgresModuleCatalog } from './modules/postgres-module-catalog.js';
+import { PostgresNodeRegistry } from './nodes/postgres-node-registry.js';
+import { PostgresControlPlaneClock } from './postgres-control-plane-clock.js';
+import { databaseUrlToken, PostgresWakeUps } from './postgres-wake-ups.js';
+import { PostgresRolloutStore } from './rollouts/postgres-rollout-store.js';
+
+const ports: Provider[] = [
+  { provide: ClusterStore, useClass: PostgresClusterStore },
+  { provide: ControlPlaneClock, useClass: PostgresControlPlaneClock },
+  { provide: DeploymentStore, useClass: PostgresDeploymentStore },
+  { provide: EvidenceStore, useClass: PostgresEvidenceStore },
+  { provide: MetricStore, useClass: PostgresMetricStore },
+  { provide: ModuleCatalog, useClass: PostgresModuleCatalog },
+  { provide: NodeRegistry, useClass: PostgresNodeRegistry },
+  { provide: RolloutStore, useClass: PostgresRolloutStore },
+  { provide: WakeUps, useClass: PostgresWakeUps },
+  DatabaseHealth,
+];
+
+/**
+ * Everything that is kept in Postgres, under the ports' names. Starting waits for a database that is away and migrates it; the pool closes
+ * after the HTTP server has answered its last request (`onApplicationShutdown`).
+ */
+@Module({})
+export class InfrastructureModule {
+  static forRoot({ databaseUrl }: { databaseUrl: string }): DynamicModule {
+    return {
+      module: InfrastructureModule,
+      global: true,
+      imports: [
+        TypeOrmModule.forRootAsync({
+          useFactory: () => ({ ...databaseOptions(databaseUrl), toRetry: () => false }),
+          dataSourceFactory: () => openDatabase(databaseOptions(databaseUrl)),
+        }),
+      ],
+      providers: [{ provide: databaseUrlToken, useValue: databaseUrl }, ...ports],
+      exports: ports,
+    };
+  }
+}

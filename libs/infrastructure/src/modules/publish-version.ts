@@ -1,0 +1,71 @@
+import type { ModuleVersion, NewModuleVersion } from '@hotswap/orchestrator';
+import type { DataSource, EntityManager } from 'typeorm';
+import { canonicalDigest } from '../canonical-digest.js';
+import { Abandoned, inTransaction } from '../database/in-transaction.js';
+
+type Published = { outcome: 'created' | 'same' | 'other'; published: ModuleVersion };
+
+/** See the port. The primary key of `module_version` decides between two that publish the same version at once. */
+export function publishVersion(dataSource: DataSource, version: NewModuleVersion): Promise<Published> {
+  return inTransaction(dataSource, async (manager) => {
+    await manager.query(
+      'INSERT INTO hotswap.artifact (digest, bytes, size_bytes) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING',
+      [version.digest, version.bytes, version.bytes.length],
+    );
+    const created = await manager.query<unknown[]>(
+      `INSERT INTO hotswap.module_version (name, version, artifact, manifest, signers) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (name, version) DO NOTHING RETURNING name`,
+      [version.name, version.version, version.digest, JSON.stringify(version.manifest), version.signers],
+    );
+    const isCreated = created.length > 0;
+    if (!isCreated) await checkSame(manager, version);
+    await addBundles(manager, version);
+    if (!isCreated) await addSigners(manager, version);
+    return { outcome: isCreated ? 'created' : 'same', published: await read(manager, version) };
+  });
+}
+
+export async function findVersion(
+  manager: EntityManager,
+  name: string,
+  version: string,
+): Promise<ModuleVersion | null> {
+  const [found] = await manager.query<ModuleVersion[]>(
+    `SELECT name, version, digest, size_bytes AS "sizeBytes", manifest, signers, published_at AS "publishedAt"
+     FROM hotswap.module_version
+     JOIN hotswap.artifact ON digest = artifact
+     WHERE name = $1 AND version = $2`,
+    [name, version],
+  );
+  return found ?? null;
+}
+
+async function checkSame(manager: EntityManager, version: NewModuleVersion): Promise<void> {
+  const published = await read(manager, version);
+  if (published.digest !== version.digest) throw new Abandoned<Published>({ outcome: 'other', published });
+}
+
+async function addBundles(manager: EntityManager, { digest, bundles }: NewModuleVersion): Promise<void> {
+  const rows = bundles.map((bundle) => ({ digest: canonicalDigest(bundle), bundle }));
+  await manager.query(
+    `INSERT INTO hotswap.signature_bundle (artifact, digest, bundle)
+     SELECT $1::text, digest, bundle FROM jsonb_to_recordset($2) AS added (digest text, bundle jsonb)
+     ORDER BY digest
+     ON CONFLICT (artifact, digest) DO NOTHING`,
+    [digest, JSON.stringify(rows)],
+  );
+}
+
+async function addSigners(manager: EntityManager, { name, version, signers }: NewModuleVersion): Promise<void> {
+  await manager.query(
+    `UPDATE hotswap.module_version SET signers = ARRAY(SELECT DISTINCT unnest(signers || $3::text[]) ORDER BY 1)
+     WHERE name = $1 AND version = $2`,
+    [name, version, signers],
+  );
+}
+
+async function read(manager: EntityManager, { name, version }: NewModuleVersion): Promise<ModuleVersion> {
+  const found = await findVersion(manager, name, version);
+  if (!found) throw new Error(`${name}@${version} is not there although it was just published`);
+  return found;
+}

@@ -1,0 +1,40 @@
+import { beatGapMilliseconds } from '@hotswap/domain';
+import { ControlPlaneClock } from '@hotswap/orchestrator';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+
+@Injectable()
+export class PostgresControlPlaneClock extends ControlPlaneClock {
+  constructor(private readonly dataSource: DataSource) {
+    super();
+  }
+
+  /** Replicas take turns at the row, so that a gap is written once. A clock that was set back moves nothing. */
+  async beat(): Promise<void> {
+    await this.dataSource.query(
+      `WITH newest AS MATERIALIZED (
+         SELECT at, clock_timestamp()::timestamptz(3) AS now FROM hotswap.control_plane_beat FOR NO KEY UPDATE
+       ), gap AS (
+         INSERT INTO hotswap.listening_gap (from_at, to_at)
+         SELECT at, now FROM newest WHERE now - at > $1 * interval '1 millisecond'
+       )
+       INSERT INTO hotswap.control_plane_beat AS beat (at)
+       SELECT coalesce((SELECT greatest(at, now) FROM newest), clock_timestamp())
+       ON CONFLICT (only) DO UPDATE SET at = greatest(beat.at, excluded.at)`,
+      [beatGapMilliseconds],
+    );
+  }
+
+  async prune(): Promise<void> {
+    for (const statement of pruneStatements) await this.dataSource.query(statement);
+  }
+}
+
+const pruneStatements = [
+  `DELETE FROM hotswap.traffic_sample WHERE at < now() - interval '1 hour'`,
+  `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
+  `DELETE FROM hotswap.idempotency_key WHERE created_at < now() - interval '24 hours'`,
+  `DELETE FROM hotswap.node_document AS document USING hotswap.node
+   WHERE node.id = node_id AND created_at < now() - interval '1 hour'
+     AND (document.epoch, document.revision) < (document_epoch, document_revision)`,
+];
