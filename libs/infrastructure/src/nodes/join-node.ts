@@ -14,9 +14,10 @@ export function joinNode(
   knownSecretHash: string | null,
 ): Promise<JoinOutcome> {
   return inTransaction(dataSource, async (manager) => {
-    await manager.query('UPDATE hotswap.environment SET membership_revision = membership_revision + 1 WHERE name = $1', [
-      request.environment,
-    ]);
+    await manager.query(
+      'UPDATE hotswap.environment SET membership_revision = membership_revision + 1 WHERE name = $1',
+      [request.environment],
+    );
     const epoch = await lockEpoch(manager);
     const known = await lockNode(manager, request.nodeId);
     if (known) checkIdentity(known, request, knownSecretHash);
@@ -70,7 +71,8 @@ async function lockNode(manager: EntityManager, nodeId: string): Promise<KnownNo
 function checkIdentity(known: KnownNode, request: JoinRequest, knownSecretHash: string | null): void {
   if (known.decommissioned_at) throw new Abandoned<JoinOutcome>({ kind: 'decommissioned' });
   const isOther = knownSecretHash !== null && knownSecretHash !== known.secret_hash;
-  if (isOther || known.environment !== request.environment) throw new Abandoned<JoinOutcome>({ kind: 'identity-taken' });
+  if (isOther || known.environment !== request.environment)
+    throw new Abandoned<JoinOutcome>({ kind: 'identity-taken' });
 }
 
 const upsertNode = `

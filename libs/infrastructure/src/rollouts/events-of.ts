@@ -85,12 +85,7 @@ function endEvents({ deployment }: DeploymentView, { status, because }: Pipeline
   return type ? [toEvent(type, null, because)] : [];
 }
 
-function toEvent(
-  type: string,
-  stage: Stage | null,
-  because: Reason,
-  extra: Record<string, unknown> = {},
-): NewEvent {
+function toEvent(type: string, stage: Stage | null, because: Reason, extra: Record<string, unknown> = {}): NewEvent {
   return {
     type,
     stage: stage?.name ?? null,
