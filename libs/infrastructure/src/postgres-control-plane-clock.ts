@@ -20,7 +20,7 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
        )
        INSERT INTO hotswap.control_plane_beat AS beat (at)
        SELECT coalesce((SELECT greatest(at, now) FROM newest), clock_timestamp())
-       ON CONFLICT (only) DO UPDATE SET at = greatest(beat.at, excluded.at)`,
+       ON CONFLICT (is_single) DO UPDATE SET at = greatest(beat.at, excluded.at)`,
       [beatGapMilliseconds],
     );
   }

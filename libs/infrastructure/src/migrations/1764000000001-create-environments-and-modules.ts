@@ -5,7 +5,7 @@ export class CreateEnvironmentsAndModules1764000000001 implements MigrationInter
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(`
       CREATE TABLE hotswap.system (
-        only boolean PRIMARY KEY DEFAULT true CHECK (only),
+        is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),
         epoch integer NOT NULL DEFAULT 1 CHECK (epoch >= 1)
       );
       INSERT INTO hotswap.system DEFAULT VALUES;

@@ -87,7 +87,7 @@ export class CreateNodes1764000000003 implements MigrationInterface {
       CREATE INDEX traffic_sample_at ON hotswap.traffic_sample (environment, at);
 
       CREATE TABLE hotswap.control_plane_beat (
-        only boolean PRIMARY KEY DEFAULT true CHECK (only),
+        is_single boolean PRIMARY KEY DEFAULT true CHECK (is_single),
         at timestamptz(3) NOT NULL
       );
 

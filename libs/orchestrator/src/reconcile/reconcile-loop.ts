@@ -23,6 +23,8 @@ const leaseSeconds = 10;
 export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(ReconcileLoop.name);
   private readonly duties: Pacemaker[];
+  /** The duties that a committed change may have given something to do. */
+  private readonly nudged: Pacemaker[];
   private unsubscribe: () => void = () => undefined;
 
   constructor(
@@ -35,18 +37,21 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
   ) {
     const onError = (name: string) => (error: unknown) =>
       this.logger.warn(`${name} failed, tried again: ${error instanceof Error ? error.message : String(error)}`);
-    this.duties = [
-      new Pacemaker(beatMilliseconds, () => this.clock.beat(), onError('Beat')),
+    this.nudged = [
       new Pacemaker(300, () => this.reconcileDue(), onError('Reconciling deployments')),
-      new Pacemaker(1000, () => this.reconcileClusters(), onError('The cluster pass')),
       new Pacemaker(1000, () => this.gatherEvidence(), onError('Gathering evidence')),
+    ];
+    this.duties = [
+      ...this.nudged,
+      new Pacemaker(beatMilliseconds, () => this.clock.beat(), onError('Beat')),
+      new Pacemaker(1000, () => this.reconcileClusters(), onError('The cluster pass')),
       new Pacemaker(pruneMilliseconds, () => this.clock.prune(), onError('Pruning')),
     ];
   }
 
   onApplicationBootstrap(): void {
     for (const duty of this.duties) duty.start();
-    this.unsubscribe = this.wakeUps.subscribe(() => this.duties.forEach((duty) => duty.nudge()));
+    this.unsubscribe = this.wakeUps.subscribe(() => this.nudged.forEach((duty) => duty.nudge()));
   }
 
   async onApplicationShutdown(): Promise<void> {
