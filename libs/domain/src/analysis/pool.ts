@@ -69,8 +69,14 @@ export function poolBlock(
 
 function wasReset(sample: NodeSample): boolean {
   return Object.values(sample.arms).some(
-    (arm) => arm.requests < 0 || arm.errors < 0 || (arm.cpuSeconds ?? 0) < 0 || arm.latency.some((count) => count < 0),
+    (arm) => arm.requests < 0 || arm.errors < 0 || (arm.cpuSeconds ?? 0) < 0 || hasNegative(arm.latency),
   );
+}
+
+/** A plain loop: this runs over every bucket of every node each second. */
+function hasNegative(counts: readonly number[]): boolean {
+  for (const count of counts) if (count < 0) return true;
+  return false;
 }
 
 function sumArm(samples: readonly ArmSample[]): ArmPool {

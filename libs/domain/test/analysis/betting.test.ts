@@ -167,6 +167,6 @@ describe('walks on a seed', () => {
     }).sort((a, b) => a - b);
     expect(found[100]).toBeGreaterThan(10);
     expect(found[100]).toBeLessThan(30);
-    expect(found.at(-1)).toBeLessThan(150);
+    expect(found.at(-1)).toBeLessThan(60);
   });
 });
