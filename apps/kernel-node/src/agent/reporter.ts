@@ -1,8 +1,8 @@
 import type { NodeReport, TrafficSample } from '@hotswap/agent-protocol';
-import { Backoff } from './backoff.js';
+import { Backoff } from '../backoff.js';
 import { ControlPlaneError } from './control-plane.js';
-import type { Logger } from './log.js';
-import type { ProcessFigures } from './process-figures.js';
+import type { Logger } from '../log.js';
+import type { ProcessFigures } from '../process-figures.js';
 
 const intervalMs = 1_000;
 /** Changes that follow each other within this time are told in one report. */
