@@ -61,8 +61,8 @@ export class KernelNode {
       bootId: identity.bootId,
       log,
       figures: this.figures,
+      state: () => this.state,
       status: () => ({
-        state: this.state,
         accepted: desired.accepted,
         refused: desired.refused,
         modules: this.host.reports(),
@@ -234,7 +234,7 @@ export class KernelNode {
     this.state = state;
     this.metrics.observeState(state);
     this.log.info({ state }, `the node is ${state}`);
-    this.reporter.notice();
+    this.reporter.noticeState();
   }
 
   private logModule({ level, source, module, release, pid, message }: ModuleLogEntry): void {
