@@ -2,22 +2,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ReleaseSpec, ReportedNodeState } from '@hotswap/agent-protocol';
 import { type LoadableRelease, ModuleHost, type ModuleLogEntry } from '@hotswap/module-host';
 import { loadTrustFile } from '@hotswap/module-kit';
-import { Agent, type Dismissal } from './agent.js';
-import { ArtifactCache } from './artifact-cache.js';
-import { ControlPlane } from './control-plane.js';
-import { DesiredState } from './desired-state.js';
-import { Identity } from './identity.js';
-import { loadRelease } from './load-release.js';
+import { Agent, type Dismissal } from './agent/agent.js';
+import { ArtifactCache } from './artifacts/artifact-cache.js';
+import { ControlPlane } from './agent/control-plane.js';
+import { DesiredState } from './agent/desired-state.js';
+import { Identity } from './agent/identity.js';
+import { loadRelease } from './artifacts/load-release.js';
 import type { Logger } from './log.js';
 import { Metrics } from './metrics.js';
-import type { ProblemCode } from './problem.js';
+import type { ProblemCode } from './traffic/problem.js';
 import { ProcessFigures } from './process-figures.js';
-import { ReadinessGate } from './readiness-gate.js';
-import { Reporter } from './reporter.js';
-import { Router } from './router.js';
+import { ReadinessGate } from './traffic/readiness-gate.js';
+import { Reporter } from './agent/reporter.js';
+import { Router } from './traffic/router.js';
 import { advertisedAddress, type Settings } from './settings.js';
 import { Tracing } from './tracing.js';
-import { type Readiness, TrafficServer } from './traffic-server.js';
+import { type Readiness, TrafficServer } from './traffic/traffic-server.js';
 
 const lastReportMs = 3_000;
 const tracingShutdownMs = 2_000;
@@ -61,8 +61,8 @@ export class KernelNode {
       bootId: identity.bootId,
       log,
       figures: this.figures,
+      state: () => this.state,
       status: () => ({
-        state: this.state,
         accepted: desired.accepted,
         refused: desired.refused,
         modules: this.host.reports(),
@@ -234,7 +234,7 @@ export class KernelNode {
     this.state = state;
     this.metrics.observeState(state);
     this.log.info({ state }, `the node is ${state}`);
-    this.reporter.notice();
+    this.reporter.noticeState();
   }
 
   private logModule({ level, source, module, release, pid, message }: ModuleLogEntry): void {

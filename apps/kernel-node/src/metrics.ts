@@ -6,7 +6,7 @@ import {
 } from '@hotswap/agent-protocol';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { LatencyHistograms } from './latency-histograms.js';
-import type { ProblemCode } from './problem.js';
+import type { ProblemCode } from './traffic/problem.js';
 
 const states: readonly ReportedNodeState[] = ['Starting', 'Ready', 'LameDuck', 'Draining', 'Gone'];
 const releasesMax = 200;

@@ -1,32 +1,35 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NodeReport } from '@hotswap/agent-protocol';
 
-const resolutionMs = 20;
+const lookMs = 100;
 
 /** What this process itself uses, per interval. */
 export class ProcessFigures {
-  private readonly delay = monitorEventLoopDelay({ resolution: resolutionMs });
   private usage = process.cpuUsage();
+  private longestDelayMs = 0;
+  private expectedAtMs = performance.now() + lookMs;
+  private readonly timer = setInterval(() => this.look(), lookMs).unref();
 
-  constructor() {
-    this.delay.enable();
-  }
-
-  /** Figures since the last call; the event loop's delay is its 99th percentile. */
+  /** Figures since the last call; the event loop's delay is the longest that a timer was late. */
   take(): NodeReport['process'] {
     const used = process.cpuUsage(this.usage);
     this.usage = process.cpuUsage();
-    // The histogram holds the time between two ticks of a timer, the timer's own period included.
-    const delayMs = this.delay.count > 0 ? this.delay.percentile(99) / 1e6 - resolutionMs : 0;
-    this.delay.reset();
+    const overdueMs = performance.now() - this.expectedAtMs;
+    const eventLoopDelaySeconds = Math.max(0, this.longestDelayMs, overdueMs) / 1000;
+    this.longestDelayMs = 0;
     return {
       cpuSeconds: (used.user + used.system) / 1e6,
       rssBytes: process.memoryUsage.rss(),
-      eventLoopDelaySeconds: Math.max(0, delayMs / 1000),
+      eventLoopDelaySeconds,
     };
   }
 
   close(): void {
-    this.delay.disable();
+    clearInterval(this.timer);
+  }
+
+  private look(): void {
+    const now = performance.now();
+    this.longestDelayMs = Math.max(this.longestDelayMs, now - this.expectedAtMs);
+    this.expectedAtMs = now + lookMs;
   }
 }

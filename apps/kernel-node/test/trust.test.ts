@@ -24,7 +24,10 @@ describe('what a node refuses to load', () => {
       () => failed() !== undefined,
       () => node.transcript(),
     );
-    expect((await fetch(`${node.address}/${spec.module}/`)).status).toBe(503);
+    const answer = await fetch(`${node.address}/${spec.module}/`);
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toBe('1');
+    expect(await answer.json()).toMatchObject({ code: 'module-not-ready', instance: `/${spec.module}/` });
     expect((await fetch(`${node.address}/health/ready`)).status).toBe(503);
     expect(fixture.controlPlane.latest?.modules[0]?.active).toBe(null);
     const unpacked = await readdir(join(fixture.directory, 'node/unpacked'), { recursive: true });

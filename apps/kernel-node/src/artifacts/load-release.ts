@@ -10,7 +10,7 @@ import {
   verifySignatures,
 } from '@hotswap/module-kit';
 import type { ArtifactCache } from './artifact-cache.js';
-import type { Tracing } from './tracing.js';
+import type { Tracing } from '../tracing.js';
 
 export interface LoadContext {
   cache: ArtifactCache;

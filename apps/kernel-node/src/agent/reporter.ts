@@ -1,8 +1,8 @@
-import type { NodeReport, TrafficSample } from '@hotswap/agent-protocol';
-import { Backoff } from './backoff.js';
+import type { NodeReport, ReportedNodeState, TrafficSample } from '@hotswap/agent-protocol';
+import { Backoff } from '../backoff.js';
 import { ControlPlaneError } from './control-plane.js';
-import type { Logger } from './log.js';
-import type { ProcessFigures } from './process-figures.js';
+import type { Logger } from '../log.js';
+import type { ProcessFigures } from '../process-figures.js';
 
 const intervalMs = 1_000;
 /** Changes that follow each other within this time are told in one report. */
@@ -10,15 +10,16 @@ const coalesceMs = 25;
 const undeliveredCountMax = 60;
 
 /** What is true of the node now; sent with each report as it is at that time. */
-export type NodeStatus = Pick<NodeReport, 'state' | 'accepted' | 'refused' | 'modules'>;
+export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'modules'>;
 
-/** One closed interval: counts that are delivered once, under a sequence number of their own. */
-type Interval = Pick<NodeReport, 'sequence' | 'intervalSeconds' | 'traffic' | 'process'>;
+/** One closed interval: counts that are delivered once, under a sequence number of their own, and the state at its end. */
+type Interval = Pick<NodeReport, 'sequence' | 'state' | 'intervalSeconds' | 'traffic' | 'process'>;
 
 export interface ReporterOptions {
   bootId: string;
   log: Logger;
   figures: ProcessFigures;
+  state(): ReportedNodeState;
   status(): NodeStatus;
   takeTraffic(): TrafficSample[];
   /** Each interval's traffic, once, as it is closed. */
@@ -59,6 +60,11 @@ export class Reporter {
     this.deliver();
   }
 
+  /** The node's state has changed: a report of its own tells it, however short the state. */
+  noticeState(): void {
+    if (!this.stopping.signal.aborted) this.closeInterval();
+  }
+
   /** Something that `status` tells has changed. */
   notice(): void {
     this.changed = true;
@@ -70,11 +76,10 @@ export class Reporter {
     }, coalesceMs);
   }
 
-  /** Sends what is left and one last report, for so long at most, then no more. */
+  /** Sends what is left, for so long at most, then no more. */
   async finish(timeoutMs: number): Promise<void> {
     this.stopTimers();
     const deadline = setTimeout(() => this.stopping.abort(), timeoutMs);
-    this.closeInterval();
     while (this.connected && this.undelivered.length > 0 && !this.stopping.signal.aborted) {
       this.deliver();
       await this.sending;
@@ -103,6 +108,7 @@ export class Reporter {
     this.options.onTraffic(traffic);
     this.undelivered.push({
       sequence: ++this.sequence,
+      state: this.options.state(),
       intervalSeconds,
       traffic,
       process: this.options.figures.take(),

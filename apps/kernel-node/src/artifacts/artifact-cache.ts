@@ -3,9 +3,9 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/prom
 import { join } from 'node:path';
 import { LoadError } from '@hotswap/module-host';
 import { type Artifact, artifactLimits, digestOf, writeArtifact } from '@hotswap/module-kit';
-import { Backoff } from './backoff.js';
-import { type ControlPlane, ControlPlaneError } from './control-plane.js';
-import { writeFileAtomically } from './write-file-atomically.js';
+import { Backoff } from '../backoff.js';
+import { type ControlPlane, ControlPlaneError } from '../agent/control-plane.js';
+import { writeFileAtomically } from '../write-file-atomically.js';
 
 const artifactBytesMax = artifactLimits.packedMiB * 1024 * 1024;
 const fetchAttempts = 4;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HostError, type HostErrorCode, type HostResponse, type ModuleHost } from '@hotswap/module-host';
 import { forwardedHeaders } from './forwarded-headers.js';
-import type { Logger } from './log.js';
+import type { Logger } from '../log.js';
 import { type ProblemCode, renderProblem, sendProblem } from './problem.js';
 
 const plainHost = /^[A-Za-z0-9._-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/;
@@ -14,7 +14,7 @@ const problemOf: Record<HostErrorCode, ProblemCode> = {
   overloaded: 'overloaded',
   'module-failed': 'module-failed',
   'deadline-exceeded': 'deadline-exceeded',
-  'body-too-large': 'body-too-large',
+  'body-too-large': 'too-large',
 };
 
 export interface RouterOptions {

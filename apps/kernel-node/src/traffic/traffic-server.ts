@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Logger } from './log.js';
+import type { Logger } from '../log.js';
 import { type ProblemCode, problemMessage, renderProblem, sendProblem } from './problem.js';
 import type { Router } from './router.js';
 

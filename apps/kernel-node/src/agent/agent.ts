@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import type { JoinResponse } from '@hotswap/agent-protocol';
 import { kernelVersion } from '@hotswap/module-kit';
-import { Backoff } from './backoff.js';
+import { Backoff } from '../backoff.js';
 import { type ControlPlane, ControlPlaneError } from './control-plane.js';
 import type { DesiredState } from './desired-state.js';
 import type { Identity } from './identity.js';
-import type { Logger } from './log.js';
-import type { Settings } from './settings.js';
+import type { Logger } from '../log.js';
+import type { Settings } from '../settings.js';
 
 /** The control plane pings every 10 s. */
 const silenceSeconds = 25;

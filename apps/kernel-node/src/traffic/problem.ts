@@ -6,7 +6,7 @@ export const problems = {
   'no-such-route': { status: 404, title: 'No module is mounted here' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
   'request-timeout': { status: 408, title: 'The request did not arrive in time' },
-  'body-too-large': { status: 413, title: "The body is larger than the module's limit" },
+  'too-large': { status: 413, title: "The body is larger than the module's limit" },
   'headers-too-large': { status: 431, title: 'The request line and headers are too large' },
   'upgrade-not-supported': { status: 501, title: 'Upgrades are not supported' },
   'module-failed': { status: 502, title: 'The module gave no answer' },

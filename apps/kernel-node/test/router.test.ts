@@ -1,0 +1,225 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { assignment, Fixture, type NodeProcess, versioned, waitFor } from './node-fixture.js';
+
+const probe = `
+let aborted = 0;
+const text = new TextEncoder();
+export default {
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    switch (pathname) {
+      case '/headers': return Response.json({ headers: [...request.headers], url: request.url });
+      case '/cookies': return new Response(null, { headers: [['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['x-hotswap-module', 'forged']] });
+      case '/echo': return new Response(request.body, { headers: { 'content-type': 'application/octet-stream' } });
+      case '/unread': return new Response('not read');
+      case '/throw': throw new Error('on purpose');
+      case '/never': return new Promise(() => undefined);
+      case '/aborts': return Response.json({ aborted });
+      case '/wait':
+        request.signal.addEventListener('abort', () => { aborted++; });
+        return new Promise(() => undefined);
+      case '/ticks': return new Response(new ReadableStream({
+        async start(controller) {
+          for (let tick = 0; tick < 3; tick++) {
+            controller.enqueue(text.encode('tick ' + tick + '\\n'));
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+          controller.close();
+        },
+      }));
+      case '/breaks': return new Response(new ReadableStream({
+        async start(controller) {
+          controller.enqueue(text.encode('half'));
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          controller.error(new Error('midway'));
+        },
+      }));
+      default: return request.method === 'DELETE' ? new Response(null, { status: 204 }) : new Response('here');
+    }
+  },
+};`;
+
+describe("the node's port", () => {
+  let fixture: Fixture;
+  let node: NodeProcess;
+
+  beforeAll(async () => {
+    fixture = await Fixture.create();
+    const one = await fixture.publish('probe', '1.0.0', probe, {
+      manifest: { limits: { requestSeconds: 1, requestBodyMiB: 1, inFlight: 4 } },
+    });
+    const elsewhere = await fixture.publish('elsewhere', '1.0.0', versioned(), { manifest: { route: 'mounted' } });
+    fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one), assignment(elsewhere)] };
+    node = await fixture.startNode();
+    await node.ready();
+  });
+  afterAll(() => fixture.close());
+
+  async function expectProblem(response: Response, status: number, code: string, instance: string): Promise<void> {
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(await response.json()).toEqual({
+      type: `urn:hotswap:problem:${code}`,
+      title: expect.any(String),
+      status,
+      detail: expect.any(String),
+      instance,
+      code,
+    });
+    expect(response.status).toBe(status);
+  }
+
+  /** What comes back on a connection that gets these bytes. */
+  async function exchange(bytes: string): Promise<string> {
+    const socket = connect(node.hostAndPort);
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.write(bytes);
+    await closed;
+    return Buffer.concat(chunks).toString('latin1');
+  }
+
+  it('404 no-such-route', async () => {
+    await expectProblem(await fetch(`${node.address}/nobody/x?y=1`), 404, 'no-such-route', '/nobody/x');
+    await expectProblem(await fetch(`${node.address}/`), 404, 'no-such-route', '/');
+    await expectProblem(await fetch(`${node.address}/elsewhere/`), 404, 'no-such-route', '/elsewhere/');
+    expect((await fetch(`${node.address}/mounted`)).status).toBe(200);
+  });
+
+  it('502 module-failed, with the release that failed', async () => {
+    const failed = await fetch(`${node.address}/probe/throw`);
+    expect(failed.headers.get('x-hotswap-module')).toBe('probe@1.0.0');
+    await expectProblem(failed, 502, 'module-failed', '/probe/throw');
+  });
+
+  it('504 deadline-exceeded', async () => {
+    await expectProblem(await fetch(`${node.address}/probe/never`), 504, 'deadline-exceeded', '/probe/never');
+  });
+
+  it('503 overloaded, with Retry-After', async () => {
+    const waiting = Array.from({ length: 4 }, () => fetch(`${node.address}/probe/never`));
+    let refused: Response | null = null;
+    await waitFor('a request too many is refused', async () => {
+      const response = await fetch(`${node.address}/probe/`);
+      if (response.status === 503) refused = response;
+      return refused !== null;
+    });
+    expect((refused as unknown as Response).headers.get('retry-after')).toBe('1');
+    await expectProblem(refused as unknown as Response, 503, 'overloaded', '/probe/');
+    for (const response of await Promise.all(waiting)) expect(response.status).toBe(504);
+  });
+
+  it('413 too-large, announced and not, and the connection goes on', async () => {
+    const big = Buffer.alloc(3 * 1024 * 1024, 'x');
+    await expectProblem(
+      await fetch(`${node.address}/probe/echo`, { method: 'POST', body: big }),
+      413,
+      'too-large',
+      '/probe/echo',
+    );
+    const unannounced = new Blob([big]).stream();
+    const response = await fetch(`${node.address}/probe/unread`, { method: 'POST', body: unannounced, duplex: 'half' });
+    expect([200, 413]).toContain(response.status);
+    await response.arrayBuffer();
+    expect(await (await fetch(`${node.address}/probe/`)).text()).toBe('here');
+  });
+
+  it('431 headers-too-large', async () => {
+    const answer = await exchange(`GET /probe/ HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 431 /);
+    expect(answer).toContain('application/problem+json');
+    expect(answer).toContain('"code":"headers-too-large"');
+  });
+
+  it('400 for what is not HTTP', async () => {
+    expect(await exchange('nonsense\r\n\r\n')).toContain('"code":"malformed-request"');
+  });
+
+  it('501 for a WebSocket, while an offer of h2c is left and answered', async () => {
+    const upgrade = (protocol: string) =>
+      exchange(
+        `GET /probe/ HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+      );
+    expect(await upgrade('websocket')).toMatch(/^HTTP\/1\.1 501 [^]*"code":"upgrade-not-supported"/);
+    expect(await upgrade('h2c')).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('405 for a write to its own pages', async () => {
+    const response = await fetch(`${node.address}/health/ready`, { method: 'POST' });
+    expect(response.headers.get('allow')).toBe('GET, HEAD');
+    await expectProblem(response, 405, 'method-not-allowed', '/health/ready');
+  });
+
+  it('answers its own pages', async () => {
+    expect(await (await fetch(`${node.address}/health/live`)).json()).toEqual({ status: 'live' });
+    expect(await (await fetch(`${node.address}/health/ready`)).json()).toMatchObject({
+      status: 'ready',
+      state: 'Ready',
+    });
+    const metrics = await fetch(`${node.address}/metrics`);
+    expect(metrics.headers.get('content-type')).toContain('text/plain');
+    expect(await metrics.text()).toContain('hotswap_problems_total{code="no-such-route"}');
+  });
+
+  it("passes headers on without the connection's own, and says where a request came from", async () => {
+    const answer = await exchange(
+      'GET /probe/headers?q=1 HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nX-Secret-Hop: 1\r\nX-Kept: 2\r\nTE: trailers\r\nProxy-Authorization: Basic x\r\nConnection: close, X-Secret-Hop\r\nX-Hotswap-Module: forged\r\n\r\n',
+    );
+    const { headers, url } = JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1)) as {
+      headers: [string, string][];
+      url: string;
+    };
+    expect(Object.fromEntries(headers)).toEqual({
+      host: 'shop.example',
+      'x-kept': '2',
+      'x-forwarded-for': '10.0.0.1, 127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': 'shop.example',
+    });
+    expect(url).toBe('http://shop.example/headers?q=1');
+  });
+
+  it('passes answers on: repeated headers, no body, HEAD; the release is the node’s to name', async () => {
+    const cookies = await fetch(`${node.address}/probe/cookies`);
+    expect(cookies.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
+    expect(cookies.headers.get('x-hotswap-module')).toBe('probe@1.0.0');
+    expect(cookies.headers.get('content-length')).toBe('0');
+    expect((await fetch(`${node.address}/probe/`, { method: 'DELETE' })).status).toBe(204);
+    const head = await fetch(`${node.address}/probe/`, { method: 'HEAD' });
+    expect(head.status).toBe(200);
+    expect(await head.text()).toBe('');
+  });
+
+  it('streams both ways', async () => {
+    const body = Buffer.from(Array.from({ length: 700_000 }, (_, index) => index % 251));
+    const echo = await fetch(`${node.address}/probe/echo`, { method: 'POST', body });
+    expect(Buffer.from(await echo.arrayBuffer()).equals(body)).toBe(true);
+
+    const ticks = await fetch(`${node.address}/probe/ticks`);
+    const arrivals: string[] = [];
+    for await (const chunk of ticks.body as unknown as AsyncIterable<Uint8Array>)
+      arrivals.push(Buffer.from(chunk).toString());
+    expect(arrivals.length).toBeGreaterThan(1);
+    expect(arrivals.join('')).toBe('tick 0\ntick 1\ntick 2\n');
+  });
+
+  it('breaks the connection off when a module fails midway', async () => {
+    const response = await fetch(`${node.address}/probe/breaks`);
+    expect(response.status).toBe(200);
+    await expect(response.text()).rejects.toThrow();
+  });
+
+  it('tells the module when its client has gone', async () => {
+    const call = request(`${node.address}/probe/wait`).on('error', () => undefined);
+    call.end();
+    await delay(100);
+    call.destroy();
+    await waitFor('the module has seen it', async () => {
+      return ((await (await fetch(`${node.address}/probe/aborts`)).json()) as { aborted: number }).aborted > 0;
+    });
+  });
+});
