@@ -13,6 +13,7 @@ import { InfrastructureModule } from '@hotswap/infrastructure';
 import type { Trust } from '@hotswap/module-kit';
 import { OrchestratorModule } from '@hotswap/orchestrator';
 import type { Logger } from 'pino';
+import { DatabaseHealthModule } from './database-health.module.js';
 import { NestLog } from './log.js';
 import type { Settings } from './settings.js';
 
@@ -27,11 +28,11 @@ export async function createApplication(
   const infrastructure = InfrastructureModule.forRoot({ databaseUrl: settings.databaseUrl });
   const orchestrator = OrchestratorModule.forRoot({ trust, imports: [infrastructure] });
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.forRoot({ settings, routes, imports: [orchestrator, infrastructure] }),
+    ApiModule.forRoot({ settings, routes, imports: [orchestrator, infrastructure, DatabaseHealthModule] }),
     adapter,
     { logger: new NestLog(log), bodyParser: false, abortOnError: false },
   );
-  await app.register(helmet as never, {
+  await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {

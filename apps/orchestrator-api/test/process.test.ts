@@ -1,0 +1,55 @@
+import { afterEach, expect, it } from '@jest/globals';
+import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { startPostgres, type RunningPostgres } from './start-postgres.js';
+
+let postgres: RunningPostgres | null = null;
+let controlPlane: ControlPlane | null = null;
+afterEach(async () => {
+  await controlPlane?.end();
+  await postgres?.remove();
+  postgres = controlPlane = null;
+});
+
+const databaseUrl = 'postgres://hotswap@127.0.0.1:1/hotswap';
+const problemOf = async (url: string) => (await (await fetch(url)).json()) as { code: string };
+const codeAtExit = (plane: ControlPlane) =>
+  new Promise<number | null>((resolve) => plane.process.once('exit', (code) => resolve(code)));
+
+it.each([
+  ['without a database', { DATABASE_URL: '' }, 'DATABASE_URL'],
+  ['reachable from elsewhere without a token', { DATABASE_URL: databaseUrl, HOST: '0.0.0.0' }, 'HOTSWAP_API_TOKEN'],
+  [
+    'without its trust file',
+    { DATABASE_URL: databaseUrl, HOTSWAP_TRUST_FILE: '/nowhere/trust.json' },
+    '/nowhere/trust.json',
+  ],
+])('does not start %s, says why, and exits with 2', async (_name, variables, named) => {
+  const plane = await startControlPlane(variables);
+  expect(await codeAtExit(plane)).toBe(2);
+  expect(plane.output()).toContain(named);
+});
+
+it('lives while its database has never been there, says so, and ends when told', async () => {
+  controlPlane = await startControlPlane({ DATABASE_URL: databaseUrl });
+  const { url } = controlPlane;
+  await eventually(async () => (await fetch(`${url}/health/live`)).status === 200, controlPlane.output);
+  expect((await fetch(`${url}/health/ready`)).status).toBe(503);
+  expect((await problemOf(`${url}/api/v1/deployments`)).code).toBe('database-unavailable');
+  expect(await controlPlane.end()).toBe(0);
+});
+
+it('becomes ready with its database, stops being ready without it, comes back, and ends with 0', async () => {
+  postgres = await startPostgres();
+  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url });
+  const { url, output } = controlPlane;
+  await eventually(() => isReady(url), output);
+  await postgres.stop();
+  await eventually(async () => !(await isReady(url)), output);
+  expect((await fetch(`${url}/health/live`)).status).toBe(200);
+  const away = await fetch(`${url}/api/v1/deployments`);
+  expect([away.status, await away.json()]).toEqual([503, expect.objectContaining({ code: 'database-unavailable' })]);
+  await postgres.start();
+  await eventually(() => isReady(url), output);
+  expect(await controlPlane.end()).toBe(0);
+  expect(output()).toContain('HotSwap API at');
+}, 120_000);
