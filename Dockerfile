@@ -3,7 +3,7 @@
 # Node.js 26, because its permission model keeps modules off the network, which that of 24 can't.
 
 FROM node:26-bookworm-slim AS build
-WORKDIR /src
+WORKDIR /build
 COPY . .
 RUN --mount=type=cache,target=/root/.npm npm ci
 RUN npm run build
@@ -17,11 +17,11 @@ WORKDIR /app
 # Made here, so that named volumes mounted on them belong to the user that writes them.
 RUN install --directory --owner=node --group=node /var/lib/hotswap /var/lib/hotswap/data /var/lib/hotswap/node \
     /var/lib/hotswap/secrets /var/lib/hotswap/trust /var/lib/hotswap/keys
-COPY --from=build /src/package.json ./
-COPY --from=build /src/node_modules ./node_modules
-COPY --from=build /src/packages ./packages
-COPY --from=build /src/libs ./libs
-COPY --from=build /src/apps ./apps
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules ./node_modules
+COPY --from=build /build/packages ./packages
+COPY --from=build /build/libs ./libs
+COPY --from=build /build/apps ./apps
 USER node
 
 FROM runtime AS orchestrator-api
@@ -48,5 +48,5 @@ HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
 CMD ["node", "apps/kernel-node/dist/main.js"]
 
 FROM runtime AS examples
-COPY --from=build /src/examples ./examples
+COPY --from=build /build/examples ./examples
 ENTRYPOINT ["node", "apps/local-cluster/dist/examples/main.js"]

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { waitFor } from './wait-for.js';
 
 const entry = join(import.meta.dirname, '..', '..', 'apps', 'local-cluster', 'dist', 'main.js');
@@ -125,9 +125,7 @@ export class LocalCluster {
 
   /** Pids by process name (`postgres`, `orchestrator-api`, `kernel-node-qa-1`, …), from the pid files. */
   pids(): Map<string, number> {
-    const folder = join(this.dataDirectory, 'run');
-    const files = readdirSync(folder).filter((file) => file.endsWith('.pid'));
-    return new Map(files.map((file) => [file.slice(0, -'.pid'.length), pidIn(join(folder, file))]));
+    return new Map(this.pidFiles().map((file) => [basename(file, '.pid'), pidIn(file)]));
   }
   /** @throws Error when there is no such process */
   pid(name: string): number {
@@ -163,14 +161,13 @@ export class LocalCluster {
   /** SIGKILL for the launcher, then for exactly the processes that its pid files name; as a power cut, the data stays. */
   async killEverything(): Promise<void> {
     await this.killLauncher();
-    const folder = join(this.dataDirectory, 'run');
-    const files = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => name.endsWith('.pid'));
-    const pids = files
-      .map(({ name }) => join(folder, name))
-      .filter(namesItsProcess)
-      .map(pidIn);
+    const pids = this.pidFiles().filter(namesItsProcess).map(pidIn);
     for (const pid of pids) signal(pid, 'SIGKILL');
     await waitFor('the end of every process', () => pids.every((pid) => !signal(pid, 0)));
+  }
+
+  private pidFiles(): string[] {
+    return globSync(join(this.dataDirectory, 'run', '*.pid'));
   }
 
   private async call<Body>(

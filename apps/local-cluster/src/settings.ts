@@ -1,7 +1,7 @@
 import { environments, type EnvironmentName } from '@hotswap/agent-protocol';
 import { resolve } from 'node:path';
 
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** What `npm start` was asked to do; made from environment variables by {@link readSettings}. */
@@ -96,8 +96,8 @@ export function readSettings(variables: NodeJS.ProcessEnv, workingDirectory: str
   };
   const token = (name: string): string | null => {
     const value = text(name);
-    if (value === null || /^[\x21-\x7e]{1,1024}$/.test(value)) return value;
-    refuse(name, 'the value may hold 1 to 1,024 printable ASCII characters without spaces: it is sent in a header');
+    if (value === null || /^[\x21-\x7e]{16,1024}$/.test(value)) return value;
+    refuse(name, 'the value must be 16 to 1,024 printable ASCII characters without spaces: it is sent in a header');
     return null;
   };
 

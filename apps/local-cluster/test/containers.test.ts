@@ -91,7 +91,7 @@ describe('Dockerfile', () => {
     for (const line of copied) {
       const [, from, source = ''] = /^COPY (?:--from=(\S+) )?(\S+) \S+$/.exec(line) ?? [];
       if (from !== undefined) expect([...stages.keys()]).toContain(from);
-      const path = source.replace(/^\/src\//, '');
+      const path = source.replace(/^\/build\//, '');
       // node_modules is made by the build stage.
       if (path !== 'node_modules') expect(existsSync(join(repository, path))).toBe(true);
     }

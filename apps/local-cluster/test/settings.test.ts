@@ -52,7 +52,8 @@ describe('readSettings', () => {
     ['no address', { OTEL_EXPORTER_OTLP_ENDPOINT: 'localhost:4318' }, 'OTEL_EXPORTER_OTLP_ENDPOINT'],
     ['neither on nor off', { HOTSWAP_EXAMPLES: 'maybe' }, 'HOTSWAP_EXAMPLES'],
     ['a level that is none', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL'],
-    ['a token with a line break', { HOTSWAP_API_TOKEN: 'a\r\nb' }, 'HOTSWAP_API_TOKEN'],
+    ['a token with a line break', { HOTSWAP_API_TOKEN: 'sixteen-or-\r\nlonger' }, 'HOTSWAP_API_TOKEN'],
+    ['a token too short', { HOTSWAP_JOIN_TOKEN: 'fifteen-letters' }, 'HOTSWAP_JOIN_TOKEN'],
     ['an unknown way of being open', { HOTSWAP_ALLOW_OPEN: 'yes' }, 'HOTSWAP_ALLOW_OPEN'],
     ['open to everybody', { HOST: '0.0.0.0' }, 'HOST'],
     ['PORT inside the nodes’ range', { PORT: '7305', HOTSWAP_NODE_PORT_BASE: '7301' }, 'PORT'],
@@ -65,7 +66,7 @@ describe('readSettings', () => {
   it.each<[string, NodeJS.ProcessEnv]>([
     ['PORT right above the nodes’ range', { PORT: '7311', HOTSWAP_NODE_PORT_BASE: '7301' }],
     ['a range up to the last port', { HOTSWAP_NODE_PORT_BASE: '65526' }],
-    ['another address with a token', { HOST: '0.0.0.0', HOTSWAP_API_TOKEN: 'secret' }],
+    ['another address with a token', { HOST: '0.0.0.0', HOTSWAP_API_TOKEN: 'sixteen-or-longer' }],
     ['another address of which only loopback is published', { HOST: '::', HOTSWAP_ALLOW_OPEN: 'loopback-published' }],
     ['another loopback address', { HOST: '127.0.0.2' }],
   ])('accepts %s', (_what, variables) => {
