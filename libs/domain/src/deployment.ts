@@ -1,5 +1,6 @@
 import { environmentsUpTo, type EnvironmentName, type StrategyName } from './environment.js';
 import type { Instant } from './instant.js';
+import type { ListeningGap } from './listening.js';
 import type { Reason } from './reason.js';
 import type { Release } from './release.js';
 
@@ -69,13 +70,24 @@ export interface Stage {
   from: Release | null;
   to: Release | null;
   progress: Progress | null;
+  /** Of an Approval stage that has started. */
+  approval: Approval | null;
   reason: Reason | null;
 }
 
-/** What a person asked of an unfinished deployment; a fact in its row that the pipeline reads. */
+/** What a person asked of an unfinished deployment; a fact in its row that the pipeline reads. The last one of `kind` that ends it stays. */
 export type DeploymentRequest =
   | { kind: 'roll-back'; scope: 'environment' | 'all'; reason: string | null; at: Instant }
-  | { kind: 'cancel'; reason: string | null; at: Instant };
+  | { kind: 'cancel'; reason: string | null; at: Instant }
+  /** A newer deployment wants the environments: this one is taken back where it is, and ends Superseded. */
+  | { kind: 'supersede'; by: string; at: Instant };
+
+/** What a person said of an Approval stage. */
+export interface Approval {
+  requestedAt: Instant;
+  expiresAt: Instant;
+  verdict: { approved: boolean; by: string; reason: string | null; at: Instant } | null;
+}
 
 export interface Deployment {
   id: string;
@@ -90,6 +102,14 @@ export interface Deployment {
   status: DeploymentStatus;
   reason: Reason;
   request: DeploymentRequest | null;
+  /** Since when a person has it paused; null: not paused. */
+  pausedAt: Instant | null;
+  /** Pauses that have ended: their time counts for no bake and no deadline. */
+  pauses: ListeningGap[];
+  /** A person asked to go on without waiting: this step, or all steps of the stage in hand. */
+  promotion: 'step' | 'full' | null;
+  /** The deployment whose environments this one takes over; it waits until that one has ended. */
+  supersedes: { id: string; status: DeploymentStatus } | null;
   /** Why nodes are being taken back; stays when it is done. */
   rollbackReason: Reason | null;
   traceparent: string | null;

@@ -18,9 +18,17 @@ export const beatGapMilliseconds = 5 * second;
 /** A node that is silent for this long while someone listens is lost. */
 export const lostAfterMilliseconds = 15 * second;
 
-/** How long of `from`-`to` someone listened, in milliseconds; never negative. */
+/** How long of `from`-`to` someone listened, in milliseconds; never negative. Gaps may overlap and come in any order: each moment counts once. */
 export function listenedMilliseconds(from: Instant, to: Instant, gaps: readonly ListeningGap[]): number {
-  const missed = gaps.reduce((sum, gap) => sum + overlap(from, to, gap.from, gap.to), 0);
+  let missed = 0;
+  let covered = from;
+  for (const gap of gaps.toSorted((a, b) => a.from - b.from)) {
+    const start = Math.max(covered, gap.from);
+    const end = Math.min(to, gap.to);
+    if (end <= start) continue;
+    missed += end - start;
+    covered = end;
+  }
   return Math.max(0, to - from - missed);
 }
 
@@ -29,8 +37,4 @@ export function isCatchingUp(listening: Listening, now: Instant): boolean {
   if (now - listening.beatAt > beatGapMilliseconds) return true;
   const newest = listening.gaps.at(-1);
   return newest !== undefined && now - newest.to < lostAfterMilliseconds;
-}
-
-function overlap(from: Instant, to: Instant, otherFrom: Instant, otherTo: Instant): number {
-  return Math.max(0, Math.min(to, otherTo) - Math.max(from, otherFrom));
 }

@@ -1,4 +1,4 @@
-import type { DeploymentStatus, Progress, StageStatus } from './deployment.js';
+import type { Approval, DeploymentStatus, Progress, StageStatus } from './deployment.js';
 import type { StrategyName } from './environment.js';
 import type { Instant } from './instant.js';
 import type { Reason } from './reason.js';
@@ -14,6 +14,7 @@ export interface StageChange {
   from?: Release | null;
   to?: Release;
   progress?: Progress;
+  approval?: Approval;
   reason?: Reason;
 }
 
@@ -37,6 +38,8 @@ export interface PipelineDecision {
   slot: SlotChange | null;
   assign: PlannedNode[];
   evidence: EvidenceRequest[];
+  /** What the stage in hand was promoted for has happened: `promotion` is forgotten. */
+  usesPromotion: boolean;
   /** Null: nothing to look at until someone writes the deployment. */
   recheckAt: Instant | null;
 }

@@ -52,6 +52,8 @@ export function view(
     startedAt: now,
     progress: null,
     traffic: noTraffic,
+    suspensions: [],
+    promotion: null,
     ...rest,
   };
 }

@@ -1,14 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import {
   currentStage,
+  finalStatuses,
   planRollBack,
   reason,
+  second,
+  type Deployment,
+  type DeploymentStatus,
   type DeploymentView,
   type PipelineDecision,
   type Reason,
   type Stage,
   type StageChange,
 } from '@hotswap/domain';
+import { decideApproval } from './pipeline/decide-approval.js';
 import { decideValidation } from './pipeline/decide-validation.js';
 import { decideVerification } from './pipeline/decide-verification.js';
 import { advanceRollBack } from './pipeline/advance-roll-back.js';
@@ -37,23 +42,29 @@ export class DeploymentPipeline {
     if (stage.status === 'RollingBack') return advanceRollBack(view, stage);
     const asked = this.askedFor(view);
     if (asked) return this.takeBack(view, stage, asked);
+    const { pausedAt, supersedes } = view.deployment;
+    if (pausedAt !== null && stage.status === 'Pending') return this.pause(view, stage);
+    if (supersedes && !finalStatuses.includes(supersedes.status)) {
+      const because = reason('superseding', `Waiting until deployment ${supersedes.id} has been taken back`, {
+        supersedes: supersedes.id,
+      });
+      return hold(view, stage, stage.status, 'Pending', because, view.now + 500);
+    }
     switch (stage.name) {
       case 'Verify':
         return this.failing(view, stage, decideVerification(view, stage));
       case 'Approval':
-        return hold(
-          view,
-          stage,
-          'Waiting',
-          'AwaitingApproval',
-          reason('awaiting-approval', 'Waiting for an approval'),
-          null,
-        );
+        return this.failing(view, stage, decideApproval(view, stage));
       case 'Deploy':
         return stage.status === 'Pending' ? this.startRollout(view, stage) : this.continueRollout(view, stage);
       case 'Validate':
         return this.failing(view, stage, decideValidation(view, stage));
     }
+  }
+
+  private pause(view: DeploymentView, stage: Stage): PipelineDecision {
+    const because = reason('paused', 'Paused by request; resume it to go on', { pausedAt: view.deployment.pausedAt });
+    return hold(view, stage, stage.status, 'Paused', because, view.now + second);
   }
 
   private startRollout(view: DeploymentView, stage: Stage): PipelineDecision {
@@ -101,6 +112,8 @@ export class DeploymentPipeline {
     const decision = this.strategies
       .get(stage.strategy ?? environmentOf(view).policy.strategy)
       .decide(rolloutView(view, stage));
+    // A paused rollout stands still, but what speaks against the target is acted on.
+    if (view.deployment.pausedAt !== null && decision.kind !== 'roll-back') return this.pause(view, stage);
     switch (decision.kind) {
       case 'hold':
         return hold(view, stage, 'Running', 'Running', decision.because, decision.recheckAt);
@@ -109,11 +122,13 @@ export class DeploymentPipeline {
           ...advance(view, stage, decision.because),
           stages: [{ stageId: stage.id, progress: decision.progress, reason: decision.because }],
           assign: decision.assign,
+          usesPromotion: view.deployment.promotion === 'step' && decision.progress.number !== stage.progress?.number,
         };
       case 'complete': {
         const previous = stage.from?.digest === target.digest ? record.previous : stage.from;
         return {
           ...completeStage(view, stage, decision.because, { status: 'Succeeded' }),
+          usesPromotion: true,
           slot: { ownerStageId: null, release: target, previous },
         };
       }
@@ -136,13 +151,20 @@ export class DeploymentPipeline {
   private askedFor({ deployment }: DeploymentView): { because: Reason; scope: 'environment' | 'all' } | null {
     const { request } = deployment;
     if (!request) return null;
-    const said = request.reason ? `: ${request.reason}` : '';
-    return request.kind === 'cancel'
-      ? { because: reason('cancelled', `Cancelled by request${said}`), scope: 'environment' }
-      : {
-          because: reason('rollback-requested', `Rollback requested (scope ${request.scope})${said}`),
+    switch (request.kind) {
+      case 'cancel':
+        return { because: reason('cancelled', `Cancelled by request${said(request)}`), scope: 'environment' };
+      case 'supersede':
+        return {
+          because: reason('superseded', `Deployment ${request.by} takes its place`, { by: request.by }),
+          scope: 'environment',
+        };
+      case 'roll-back':
+        return {
+          because: reason('rollback-requested', `Rollback requested (scope ${request.scope})${said(request)}`),
           scope: request.scope,
         };
+    }
   }
 
   /** Takes back the environment in hand (or all) where nodes were touched; the nodes in hand go back with this very commit. */
@@ -179,19 +201,20 @@ export class DeploymentPipeline {
           : null,
       assign: deploy && isOwner ? planRollBack(rolloutView(view, deploy)) : [],
       evidence: [],
+      usesPromotion: true,
       recheckAt: view.now,
     };
   }
 
+  private endingOf({ request }: Deployment, wasTakenBack: boolean): DeploymentStatus {
+    if (request?.kind === 'cancel') return 'Cancelled';
+    if (request?.kind === 'supersede') return 'Superseded';
+    return wasTakenBack ? 'RolledBack' : 'Failed';
+  }
+
   private finish({ deployment, stages }: DeploymentView): PipelineDecision {
     const wasTakenBack = stages.some(({ status }) => status === 'RolledBack');
-    const status = !deployment.rollbackReason
-      ? 'Succeeded'
-      : deployment.request?.kind === 'cancel'
-        ? 'Cancelled'
-        : wasTakenBack
-          ? 'RolledBack'
-          : 'Failed';
+    const status = deployment.rollbackReason ? this.endingOf(deployment, wasTakenBack) : 'Succeeded';
     const because =
       deployment.rollbackReason ??
       reason('succeeded', `${deployment.module} ${deployment.version} runs in ${deployment.targetEnvironment}`);
@@ -205,7 +228,12 @@ export class DeploymentPipeline {
       slot: null,
       assign: [],
       evidence: [],
+      usesPromotion: true,
       recheckAt: null,
     };
   }
+}
+
+function said({ reason: words }: { reason: string | null }): string {
+  return words ? `: ${words}` : '';
 }

@@ -112,6 +112,105 @@ describe('A deployment to Production', () => {
   });
 });
 
+describe('What people say on the way', () => {
+  it('pause stands still and its time counts for no bake; resume goes on', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    let paused = 0;
+    await run(world, () => {
+      if (world.serving('Production').includes('v1+v2@10') && paused === 0) world.say({ pausedAt: world.now });
+      if (world.deployment.status === 'Paused' && paused++ === 1000) {
+        expect(world.serving('Production')).toContain('v1+v2@10');
+        world.say({ pauses: [{ from: world.deployment.pausedAt ?? 0, to: world.now }], pausedAt: null });
+      }
+    });
+    expect(paused).toBeGreaterThan(1000);
+    expect(world.deployment.status).toBe('Succeeded');
+  });
+
+  it('a paused rollout is taken back all the same when the target fails', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world, () => {
+      if (world.serving('Production').includes('v1+v2@10') && world.deployment.pausedAt === null)
+        world.say({ pausedAt: world.now });
+      if (world.deployment.status === 'Paused') world.traffic.target = { requests: 1000, failures: 100 };
+    });
+    expect(world.deployment.status).toBe('RolledBack');
+  });
+
+  it('promote ends the step in hand, promote in full all steps of the stage', async () => {
+    const steps = async (promotion: 'step' | 'full') => {
+      const world = new World({ stable: 'v1', target: 'v2' });
+      let said = false;
+      const started = new Map<string, number>();
+      await run(world, () => {
+        for (const each of world.serving('Production')) if (!started.has(each)) started.set(each, world.now);
+        if (started.has('v1+v2@10') && !said) {
+          said = true;
+          world.say({ promotion });
+        }
+      });
+      const after = (share: string) => ((started.get(share) ?? NaN) - (started.get('v1+v2@10') ?? NaN)) / 1000;
+      return [after('v1+v2@30'), after('v2')];
+    };
+    const [step30, step100] = await steps('step');
+    expect(step30).toBeLessThan(10);
+    expect(step100).toBeGreaterThan(200);
+    expect((await steps('full'))[1]).toBeLessThan(20);
+  });
+
+  it('waits for a person before a manual flip', async () => {
+    const world = new World({ stable: 'v1', target: 'v2', upTo: 'Staging' });
+    world.policyOf = (policy) => ({ ...policy, blueGreen: { ...policy.blueGreen, autoPromote: false } });
+    let waited = 0;
+    await run(world, () => {
+      if (world.deployment.reason.code === 'awaiting-promotion' && waited++ === 500) world.say({ promotion: 'step' });
+    });
+    expect(waited).toBeGreaterThan(500);
+    expect(world.deployment.status).toBe('Succeeded');
+  });
+
+  it.each([
+    [true, 'Succeeded', 'v2'],
+    [false, 'Failed', 'v1'],
+    [null, 'Failed', 'v1'],
+  ])('approval %s ends %s', async (approved, status, serving) => {
+    const world = new World({ stable: 'v1', target: 'v2', requireApproval: true, secondsPerPass: 60 });
+    await run(world, () => {
+      for (const { id, approval } of world.stages) {
+        if (approval && !approval.verdict && approved !== null) {
+          world.decideApproval(id, {
+            ...approval,
+            verdict: { approved, by: 'lead@example.com', reason: null, at: world.now },
+          });
+        }
+      }
+    });
+    expect(world.deployment.status).toBe(status);
+    expect(world.serving('Staging')).toEqual([serving, serving]);
+    expect(world.serving('QA')).toEqual(['v2', 'v2']);
+  });
+
+  it('a superseded deployment goes back and ends Superseded; its successor waits for that', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(world, () => {
+      if (world.serving('Staging').includes('v2') && !world.deployment.request)
+        world.request({ kind: 'supersede', by: 'other', at: world.now });
+    });
+    expect(world.deployment.status).toBe('Superseded');
+    expect(world.serving('Staging')).toEqual(['v1', 'v1']);
+
+    const successor = new World({ stable: 'v1', target: 'v3' });
+    successor.say({ supersedes: { id: 'other', status: 'RollingBack' } });
+    await run(successor, (pass) => {
+      if (pass === 50) {
+        expect(successor.statusOf('Verify')).toBe('Pending');
+        successor.say({ supersedes: { id: 'other', status: 'Superseded' } });
+      }
+    });
+    expect(successor.deployment.status).toBe('Succeeded');
+  });
+});
+
 describe('Whatever happens on the way', () => {
   it('ends with every environment on one release, its record true, and nothing owned', async () => {
     let rolledBack = 0;
@@ -186,7 +285,7 @@ async function run(world: World, between: (pass: number) => unknown = () => unde
     });
     expect(violations).toEqual([]);
     if (outcome === 'gone') return;
-    world.now += 1000;
+    world.now += world.secondsPerPass * 1000;
     for (const node of world.nodes) node.heartbeatAt = world.now;
     if (pass % settleEvery === 0) world.settle();
     world.clusterPass();

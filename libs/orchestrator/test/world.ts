@@ -7,6 +7,7 @@ import {
   KernelNode,
   planCluster,
   planStages,
+  type Approval,
   type Deployment,
   type DeploymentRequest,
   type DeploymentView,
@@ -51,7 +52,7 @@ export function release(name: string): Release {
 /** One module, four environments, one deployment, and a clock that the test moves: the rows a store keeps, in memory. */
 export class World implements RolloutStore {
   now = Date.UTC(2030, 0, 1);
-  revision = 1;
+  readonly secondsPerPass: number;
   readonly nodes: WorldNode[];
   readonly records = new Map<EnvironmentName, EnvironmentRelease>();
   readonly decisions: PipelineDecision[] = [];
@@ -73,12 +74,17 @@ export class World implements RolloutStore {
     target,
     nodesPerEnvironment = 2,
     upTo = 'Production',
+    requireApproval = false,
+    secondsPerPass = 1,
   }: {
     stable: string | null;
     target: string;
     nodesPerEnvironment?: number;
     upTo?: EnvironmentName;
+    requireApproval?: boolean;
+    secondsPerPass?: number;
   }) {
+    this.secondsPerPass = secondsPerPass;
     this.nodes = environments.flatMap((environment) =>
       Array.from({ length: nodesPerEnvironment }, (_, index) => ({
         id: `${environment}-${index + 1}`,
@@ -100,7 +106,9 @@ export class World implements RolloutStore {
       });
     }
     this.deployment = newDeployment(release(target), upTo, this.now);
-    this.stages = planStages(upTo, false).map(({ name, environment }, ordinal) => newStage(name, environment, ordinal));
+    this.stages = planStages(upTo, requireApproval).map(({ name, environment }, ordinal) =>
+      newStage(name, environment, ordinal),
+    );
     this.clusterPass();
     this.settle();
   }
@@ -110,7 +118,7 @@ export class World implements RolloutStore {
   }
 
   loadView(): Promise<DeploymentView | null> {
-    if (['Succeeded', 'Failed', 'RolledBack', 'Cancelled'].includes(this.deployment.status))
+    if (['Succeeded', 'Failed', 'RolledBack', 'Cancelled', 'Superseded'].includes(this.deployment.status))
       return Promise.resolve(null);
     const environment = currentStage(this.stages)?.environment;
     const record = environment ? this.recordOf(environment) : null;
@@ -141,6 +149,7 @@ export class World implements RolloutStore {
       status: decision.status,
       reason: decision.because,
       rollbackReason: decision.rollbackReason,
+      promotion: decision.usesPromotion ? null : this.deployment.promotion,
       revision: this.deployment.revision + 1,
     };
     for (const change of decision.stages) {
@@ -184,6 +193,16 @@ export class World implements RolloutStore {
       artifact: this.deployment.artifact,
       version: this.deployment.version,
     };
+  }
+
+  /** What a person, or another deployment's row, changes in this one. */
+  say(change: Partial<Deployment>): void {
+    this.deployment = { ...this.deployment, ...change, revision: this.deployment.revision + 1 };
+  }
+
+  decideApproval(stageId: string, approval: Approval): void {
+    this.stages = this.stages.map((stage) => (stage.id === stageId ? { ...stage, approval } : stage));
+    this.say({});
   }
 
   request(request: DeploymentRequest): void {
@@ -299,6 +318,10 @@ function newDeployment(target: Release, targetEnvironment: EnvironmentName, crea
     status: 'Pending',
     reason: { code: 'pending', message: 'Waiting for its turn', data: {} },
     request: null,
+    pausedAt: null,
+    pauses: [],
+    promotion: null,
+    supersedes: null,
     rollbackReason: null,
     traceparent: null,
     createdAt,
@@ -321,6 +344,7 @@ function newStage(name: Stage['name'], environment: EnvironmentName | null, ordi
     from: null,
     to: null,
     progress: null,
+    approval: null,
     reason: null,
   };
 }

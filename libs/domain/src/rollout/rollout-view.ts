@@ -1,6 +1,7 @@
 import type { Progress } from '../deployment.js';
 import type { EnvironmentCluster } from '../environment-cluster.js';
 import type { Instant } from '../instant.js';
+import type { ListeningGap } from '../listening.js';
 import type { Policy } from '../policy.js';
 import type { Release } from '../release.js';
 import type { Decision } from './decision.js';
@@ -34,6 +35,10 @@ export interface RolloutView {
   /** Null before the first step. */
   progress: Progress | null;
   traffic: RolloutTraffic;
+  /** Times that count for no bake and no deadline: pauses (one under way ends now) and times without anyone listening; may overlap. */
+  suspensions: ListeningGap[];
+  /** A person asked to go on without waiting: this step, or all steps. Guards hold all the same. */
+  promotion: 'step' | 'full' | null;
 }
 
 /** How one environment is moved from the stable release to the target. Sync, total, pure: same view, same decision. */

@@ -38,9 +38,9 @@ export function findEmptiness(view: RolloutView): Decision | null {
   return isOverdue(view, view.startedAt) ? { kind: 'roll-back', because } : hold(view, because);
 }
 
-/** Listened milliseconds since then. */
-export function elapsed({ cluster }: RolloutView, since: Instant): number {
-  return listenedMilliseconds(since, cluster.now, cluster.listening.gaps);
+/** Milliseconds since then in which the rollout was neither paused nor unheard. */
+export function elapsed({ cluster, suspensions }: RolloutView, since: Instant): number {
+  return listenedMilliseconds(since, cluster.now, suspensions);
 }
 
 /** Nodes were given the policy's progress deadline since then. */

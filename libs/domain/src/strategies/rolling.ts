@@ -25,7 +25,8 @@ export function decideRolling(view: RolloutView): Decision {
   const moving = moved.filter((node) => !isAvailable(view, node));
   const left = live.filter((node) => !isAssigned(node, module, target));
   const budget = resolveBudget(view.policy.rolling, live.length + cluster.lost.length);
-  const free = budget.unavailable + budget.surge - moving.length - cluster.lost.length;
+  const free =
+    view.promotion === 'full' ? left.length : budget.unavailable + budget.surge - moving.length - cluster.lost.length;
   if (left.length > 0 && free > 0) return nextBatch(view, left.slice(0, free), moved.length);
 
   const waiting = progress ? awaitConfirmation(view, progress.stepStartedAt) : null;
@@ -93,5 +94,5 @@ function nextBatch(view: RolloutView, batch: KernelNode[], movedBefore: number):
 function isAvailable(view: RolloutView, node: KernelNode): boolean {
   const seen = node.observation(view.module);
   if (!seen || !node.confirms(view.module)) return false;
-  return elapsed(view, seen.since) >= view.policy.rolling.minimumReadySeconds * second;
+  return view.promotion !== null || elapsed(view, seen.since) >= view.policy.rolling.minimumReadySeconds * second;
 }

@@ -1,4 +1,4 @@
-import { second } from '../instant.js';
+import { second, type Instant } from '../instant.js';
 import { routesAlike, type KernelNode, type NodePlan } from '../kernel-node.js';
 import { inSeconds, reason, type Reason } from '../reason.js';
 import type { Decision } from '../rollout/decision.js';
@@ -57,7 +57,7 @@ export function decideSteps(view: RolloutView, steps: readonly Step[]): Decision
     };
   }
   const waiting =
-    awaitConfirmation(view, progress.stepStartedAt) ?? bake(view, step, confirmedSince(view, progress.stepStartedAt));
+    awaitConfirmation(view, progress.stepStartedAt) ?? bakeUnlessPromoted(view, step, progress.stepStartedAt);
   if (waiting) return waiting;
   const next = steps.indexOf(step) + 1;
   if (next < steps.length) return enter(view, steps, next);
@@ -87,6 +87,10 @@ function enter(view: RolloutView, steps: readonly Step[], index: number): Decisi
       exposedAt: view.progress?.exposedAt ?? (exposes ? view.cluster.now : null),
     },
   };
+}
+
+function bakeUnlessPromoted(view: RolloutView, step: Step, stepStartedAt: Instant): Decision | null {
+  return view.promotion ? null : bake(view, step, confirmedSince(view, stepStartedAt));
 }
 
 function bake(view: RolloutView, { title, bake: limits }: Step, since: number): Decision | null {

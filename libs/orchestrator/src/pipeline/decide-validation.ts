@@ -9,7 +9,7 @@ import {
   type Reason,
   type Stage,
 } from '@hotswap/domain';
-import { completeStage, environmentOf, hold } from './stage-decision.js';
+import { completeStage, environmentOf, hold, suspensionsOf } from './stage-decision.js';
 
 const lookAgainMilliseconds = 1000;
 
@@ -21,6 +21,7 @@ export function decideValidation(view: DeploymentView, stage: Stage): PipelineDe
     ({ name, environment }) => name === 'Deploy' && environment === stage.environment,
   )?.to;
   const since = stage.startedAt ?? view.now;
+  const suspensions = suspensionsOf(view);
   const wait = (code: string, message: string, data: Record<string, unknown> = {}) =>
     hold(view, stage, 'Running', 'Running', reason(code, message, data), view.now + lookAgainMilliseconds);
   if (stage.status === 'Pending' || isCatchingUp(cluster.listening, view.now)) {
@@ -44,17 +45,14 @@ export function decideValidation(view: DeploymentView, stage: Stage): PipelineDe
     (node) => node.state(view.now, cluster.listening) === 'Ready' && node.confirms(module),
   );
   const servingSince = Math.max(since, ...serving.map((node) => node.observation(module)?.since ?? since));
-  const served = listenedMilliseconds(servingSince, view.now, cluster.listening.gaps);
+  const served = listenedMilliseconds(servingSince, view.now, suspensions);
   const isComplete = serving.length > 0 && serving.length === cluster.live.length;
   const numbers = { serving: serving.length, live: cluster.live.length, servedMilliseconds: served };
   const sentence = `${serving.length} of ${cluster.live.length} live nodes of ${cluster.environment} have served ${view.deployment.version} for ${inSeconds(served)}`;
   if (isComplete && served >= policy.validateSeconds * second) {
     return completeStage(view, stage, reason('validated', sentence, numbers), { status: 'Succeeded' });
   }
-  if (
-    !isComplete &&
-    listenedMilliseconds(since, view.now, cluster.listening.gaps) > policy.progressDeadlineSeconds * second
-  ) {
+  if (!isComplete && listenedMilliseconds(since, view.now, suspensions) > policy.progressDeadlineSeconds * second) {
     return { fails: reason('validation-deadline', sentence, numbers) };
   }
   return wait('validating', `${sentence}, of ${policy.validateSeconds} s`, numbers);

@@ -3,6 +3,7 @@ import type {
   DeploymentView,
   EnvironmentView,
   Instant,
+  ListeningGap,
   PipelineDecision,
   Reason,
   RolloutView,
@@ -23,6 +24,7 @@ export function advance(view: DeploymentView, stage: Stage, because: Reason): Pi
     slot: null,
     assign: [],
     evidence: [],
+    usesPromotion: false,
     recheckAt: view.now,
   };
 }
@@ -70,7 +72,15 @@ export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
     startedAt: stage.startedAt ?? view.now,
     progress: stage.progress,
     traffic,
+    suspensions: suspensionsOf(view),
+    promotion: view.deployment.promotion,
   };
+}
+
+/** Pauses of the deployment and times without anyone listening. */
+export function suspensionsOf({ deployment, environment, now }: DeploymentView): ListeningGap[] {
+  const underWay = deployment.pausedAt === null ? [] : [{ from: deployment.pausedAt, to: now }];
+  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay];
 }
 
 export function environmentOf(view: DeploymentView): EnvironmentView {
