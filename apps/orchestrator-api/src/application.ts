@@ -13,7 +13,6 @@ import { InfrastructureModule } from '@hotswap/infrastructure';
 import type { Trust } from '@hotswap/module-kit';
 import { OrchestratorModule } from '@hotswap/orchestrator';
 import type { Logger } from 'pino';
-import { DatabaseHealthModule } from './database-health.module.js';
 import { NestLog } from './log.js';
 import type { Settings } from './settings.js';
 
@@ -28,7 +27,7 @@ export async function createApplication(
   const infrastructure = InfrastructureModule.forRoot({ databaseUrl: settings.databaseUrl });
   const orchestrator = OrchestratorModule.forRoot({ trust, imports: [infrastructure] });
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.forRoot({ settings, routes, imports: [orchestrator, infrastructure, DatabaseHealthModule] }),
+    ApiModule.forRoot({ settings, routes, imports: [orchestrator, infrastructure] }),
     adapter,
     { logger: new NestLog(log), bodyParser: false, abortOnError: false },
   );

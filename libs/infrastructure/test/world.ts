@@ -166,6 +166,7 @@ export function decision(view: DeploymentView, change: Partial<PipelineDecision>
     slot: null,
     assign: [],
     evidence: [],
+    usesPromotion: false,
     recheckAt: view.now + 1000,
     ...change,
   };

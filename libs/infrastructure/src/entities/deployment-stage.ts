@@ -26,6 +26,7 @@ export const deploymentStageEntity = new EntitySchema<StageRow>({
     startedAt: { type: 'timestamptz', name: 'started_at', nullable: true, transformer: instant },
     finishedAt: { type: 'timestamptz', name: 'finished_at', nullable: true, transformer: instant },
     progress: { type: 'jsonb', nullable: true },
+    approval: { type: 'jsonb', nullable: true },
     reason: { type: 'jsonb', nullable: true },
     nodes: { type: 'jsonb', nullable: true },
   },

@@ -19,11 +19,17 @@ export const deploymentEntity = new EntitySchema<Deployment>({
     status: { type: 'text' },
     reason: { type: 'jsonb' },
     request: { type: 'jsonb', nullable: true },
+    pausedAt: { type: 'timestamptz', name: 'paused_at', nullable: true, transformer: instant },
+    pauses: { type: 'jsonb' },
+    promotion: { type: 'text', nullable: true },
     rollbackReason: { type: 'jsonb', name: 'rollback_reason', nullable: true },
     traceparent: { type: 'text', nullable: true },
     createdAt: { type: 'timestamptz', name: 'created_at', transformer: instant },
     startedAt: { type: 'timestamptz', name: 'started_at', nullable: true, transformer: instant },
     finishedAt: { type: 'timestamptz', name: 'finished_at', nullable: true, transformer: instant },
     revision: { type: 'integer' },
+  },
+  relations: {
+    supersedes: { type: 'many-to-one', target: 'deployment', nullable: true, joinColumn: { name: 'supersedes' } },
   },
 });

@@ -71,6 +71,7 @@ async function writeDeployment(
        claimed_until = NULL,
        started_at = CASE WHEN $3 = 'Pending' THEN started_at ELSE coalesce(started_at, now()) END,
        finished_at = CASE WHEN $7 THEN now() ELSE NULL END,
+       promotion = CASE WHEN $9 THEN NULL ELSE promotion END,
        revision = CASE WHEN $8 THEN revision + 1 ELSE revision END
      WHERE id = $1 AND revision = $2`,
     [
@@ -82,6 +83,7 @@ async function writeDeployment(
       isFinal(decision) || decision.recheckAt === null ? null : new Date(decision.recheckAt),
       isFinal(decision),
       isChange,
+      decision.usesPromotion,
     ],
   );
   if (count === 0) throw new Abandoned<CommitOutcome>('superseded');

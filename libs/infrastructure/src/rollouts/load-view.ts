@@ -26,6 +26,7 @@ export function loadView(dataSource: DataSource, deploymentId: string): Promise<
   return readConsistently(dataSource, async (manager, now) => {
     const deployment = await manager
       .createQueryBuilder(deploymentEntity, 'deployment')
+      .leftJoinAndSelect('deployment.supersedes', 'superseded')
       .where('deployment.id = :deploymentId', { deploymentId })
       .getOne();
     if (!deployment || finalStatuses.includes(deployment.status)) return null;

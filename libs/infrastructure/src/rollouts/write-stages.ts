@@ -22,6 +22,7 @@ async function writeStage(manager: EntityManager, change: StageChange): Promise<
     change.to?.digest ?? null,
     toJson(change.progress),
     toJson(change.reason),
+    toJson(change.approval),
   ]);
   if (change.status) await manager.query(keepNodeCounts, [change.stageId]);
 }
@@ -34,6 +35,7 @@ const updateStage = `
     to_release = coalesce($6, to_release),
     progress = coalesce($7, progress),
     reason = coalesce($8, reason),
+    approval = coalesce($9, approval),
     started_at = CASE WHEN coalesce($2, status) IN ('Pending', 'Skipped') THEN started_at ELSE coalesce(started_at, now()) END,
     finished_at = CASE
       WHEN coalesce($2, status) NOT IN ('Succeeded', 'Skipped', 'Failed', 'RolledBack') THEN NULL
