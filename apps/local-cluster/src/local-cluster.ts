@@ -26,7 +26,7 @@ import {
 import { keptSecret } from './secret-file.js';
 import type { Settings } from './settings.js';
 import { SupervisedProcess, type ProcessPlan } from './supervisor/supervised-process.js';
-import { waitForNodes, watchClusters } from './watch-clusters.js';
+import { watchClusters } from './watch-clusters.js';
 
 const readyPollMilliseconds = 100;
 const readyWarnSeconds = 60;
@@ -66,13 +66,16 @@ export class LocalCluster {
     const premises = { settings, data, joinToken, databaseUrl: database.url, nodePorts };
     const nodePlans = planNodes(premises);
     this.orchestrator = this.launch(planOrchestrator(premises));
-    for (const plan of nodePlans) this.nodes.push(this.launch(plan.process));
+    // Nodes of an earlier start serve from their disks at once. The first time they come after what they are to run has been asked
+    // for: otherwise their clusters would be Healthy with nothing on them.
+    if (!database.fresh) this.launchNodes(nodePlans);
 
     const client = new OrchestratorClient(this.apiUrl, settings.apiToken, abort.signal);
     await this.waitUntilReady(client);
     this.print(this.banner(database, nodePlans));
     if (database.embedded) await writeLocalPolicy(client, log, abort.signal);
     const deployed = signingKey === null ? [] : await this.seed(client, signingKey);
+    if (database.fresh) this.launchNodes(nodePlans);
     await watchClusters(client, settings.nodeCounts, deployed, this.print, log, abort.signal);
   }
 
@@ -82,6 +85,10 @@ export class LocalCluster {
     await Promise.all(this.nodes.map((node) => node.end(hurry)));
     await this.orchestrator?.end(hurry);
     await this.postgres?.end(hurry);
+  }
+
+  private launchNodes(plans: readonly NodePlan[]): void {
+    for (const { process } of plans) this.nodes.push(this.launch(process));
   }
 
   private launch(plan: ProcessPlan): SupervisedProcess {
@@ -105,18 +112,18 @@ export class LocalCluster {
 
   private async openDatabase(
     taken: ReadonlySet<number>,
-  ): Promise<{ url: string; folder: string | null; embedded: boolean }> {
+  ): Promise<{ url: string; folder: string | null; embedded: boolean; fresh: boolean }> {
     const { settings, data, abort } = this;
     if (settings.databaseUrl !== null) {
       await requireDatabase(settings.databaseUrl);
-      return { url: settings.databaseUrl, folder: null, embedded: false };
+      return { url: settings.databaseUrl, folder: null, embedded: false, fresh: false };
     }
     const postgres = await EmbeddedPostgres.prepare(data.postgres);
     if (postgres.fresh) this.log.info(`made a new database in ${postgres.dataFolder}`);
     const [port = 0] = await chooseFreePorts('127.0.0.1', 1, taken);
     this.postgres = this.launch(planPostgres(postgres, port, data));
     await postgres.waitUntilReady(port, abort.signal);
-    return { url: postgres.url(port), folder: postgres.dataFolder, embedded: true };
+    return { url: postgres.url(port), folder: postgres.dataFolder, embedded: true, fresh: postgres.fresh };
   }
 
   /** The key that signs the examples, now trusted by the orchestrator and the nodes; null without examples. */
@@ -132,9 +139,8 @@ export class LocalCluster {
   }
 
   private async seed(client: OrchestratorClient, signingKey: string): Promise<string[]> {
-    const { log, abort, settings } = this;
+    const { log, abort } = this;
     await publishExamples(client, findExamplePackages(examplesFolder), signingKey, log, abort.signal);
-    await waitForNodes(client, settings.nodeCounts, log, abort.signal);
     return deployExamples(client, log, abort.signal);
   }
 

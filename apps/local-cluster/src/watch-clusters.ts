@@ -4,24 +4,9 @@ import type { Logger } from 'pino';
 import type { ClusterSummary, OrchestratorClient } from './orchestrator-client.js';
 
 const pollMilliseconds = 500;
-const nodesWaitSeconds = 60;
 const healthyWaitSeconds = 180;
 
 type NodeCounts = Readonly<Record<EnvironmentName, number>>;
-
-/** Waits until every environment has all its nodes, so that the first releases reach each; a minute at most. */
-export async function waitForNodes(
-  client: OrchestratorClient,
-  counts: NodeCounts,
-  log: Logger,
-  abort: AbortSignal,
-): Promise<void> {
-  const missing = await poll(client, nodesWaitSeconds, abort, (clusters) =>
-    environments.filter((environment) => (of(clusters, environment)?.nodeCounts.healthy ?? 0) < counts[environment]),
-  );
-  if (missing.length > 0)
-    log.warn(`not all nodes of ${missing.join(', ')} have joined after ${nodesWaitSeconds} s; going on`);
-}
 
 /**
  * Prints a line as each environment with nodes becomes Healthy on its releases, those just `deployed` among them; after three minutes

@@ -102,10 +102,17 @@ interface RecordRow {
   revision: number;
 }
 
+/** Where a module waits for its first release, there is no record yet: the stage on its way owns the place already, at revision 0. */
 const selectRecords = `
   SELECT module, release, previous, owner_stage_id, revision
   FROM hotswap.environment_release
   WHERE environment = $1
+  UNION ALL
+  SELECT module, NULL, NULL, id, 0
+  FROM hotswap.deployment_stage AS stage
+  WHERE environment = $1 AND name = 'Deploy' AND status IN ('Pending', 'Running', 'Waiting', 'RollingBack')
+    AND NOT EXISTS (SELECT FROM hotswap.environment_release AS record
+      WHERE record.environment = stage.environment AND record.module = stage.module)
   ORDER BY module`;
 
 async function loadListening(manager: EntityManager): Promise<Listening> {
