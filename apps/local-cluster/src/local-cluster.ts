@@ -9,7 +9,7 @@ import { endLeftovers } from './end-leftovers.js';
 import { findExamplePackages } from './examples/example-packages.js';
 import { exampleSigningKey, trustExamples } from './examples/example-trust.js';
 import { deployExamples, publishExamples } from './examples/seed-examples.js';
-import { OrchestratorClient } from './orchestrator-client.js';
+import { type Deployment, OrchestratorClient } from './orchestrator-client.js';
 import { writeLocalPolicy } from './policy/write-local-policy.js';
 import { chooseFreePorts, requireFreePorts } from './ports.js';
 import { requireDatabase } from './postgres/database-url.js';
@@ -40,6 +40,7 @@ export class LocalCluster {
   private readonly nodes: SupervisedProcess[] = [];
   private readonly abort = new AbortController();
   private readonly apiUrl: string;
+  private serving = false;
 
   constructor(
     private readonly settings: Settings,
@@ -66,10 +67,11 @@ export class LocalCluster {
     const premises = { settings, data, joinToken, databaseUrl: database.url, nodePorts };
     const nodePlans = planNodes(premises);
     this.orchestrator = this.launch(planOrchestrator(premises));
-    for (const plan of nodePlans) this.nodes.push(this.launch(plan.process));
+    for (const plan of nodePlans) this.nodes.push(this.launch(this.quietUntilServing(plan.process)));
 
     const client = new OrchestratorClient(this.apiUrl, settings.apiToken, abort.signal);
     await this.waitUntilReady(client);
+    this.serving = true;
     this.print(this.banner(database, nodePlans));
     if (database.embedded) await writeLocalPolicy(client, log, abort.signal);
     const deployed = signingKey === null ? [] : await this.seed(client, signingKey);
@@ -90,6 +92,11 @@ export class LocalCluster {
     const process = new SupervisedProcess(plan, this.log);
     process.start();
     return process;
+  }
+
+  /** That the nodes can't reach an orchestrator that is still starting is no news. */
+  private quietUntilServing(plan: ProcessPlan): ProcessPlan {
+    return { ...plan, surface: (line) => (this.serving ? plan.surface(line) : null) };
   }
 
   private async claimPorts(): Promise<number[]> {
@@ -131,7 +138,7 @@ export class LocalCluster {
     return signingKey;
   }
 
-  private async seed(client: OrchestratorClient, signingKey: string): Promise<string[]> {
+  private async seed(client: OrchestratorClient, signingKey: string): Promise<Deployment[]> {
     const { log, abort, settings } = this;
     await publishExamples(client, findExamplePackages(examplesFolder), signingKey, log, abort.signal);
     await waitForNodes(client, settings.nodeCounts, log, abort.signal);
