@@ -22,7 +22,7 @@ finish() {
   if [[ $code -ne 0 ]]; then
     echo '-- what npm start said:' >&2
     cat "$output" >&2 || true
-    tail -n 20 "$HOTSWAP_DATA_DIR"/log/*.log >&2 || true
+    tail -n 8 "$HOTSWAP_DATA_DIR"/log/*.log | cut -c 1-400 >&2 || true
   fi
   if [[ -n $launcher ]] && kill -0 "$launcher" 2>/dev/null; then
     kill -TERM "$launcher" || true
@@ -62,7 +62,10 @@ echo "-- every cluster is Healthy after $SECONDS s"
 
 answer=$(curl --fail-with-body --silent --show-error --max-time 20 -X POST "http://localhost:$PORT/api/v1/deployments" \
   -H 'Content-Type: application/json' \
-  -d '{"moduleName":"payment-processor","version":"2.1.0","targetEnvironment":"Production","requesterEmail":"user@example.com"}')
+  -d '{"moduleName":"payment-processor","version":"2.1.0","targetEnvironment":"Production","requesterEmail":"user@example.com"}') || {
+  echo "-- the README's request was refused: $answer" >&2
+  exit 1
+}
 id=$(node -e 'console.log(JSON.parse(process.argv[1]).id)' "$answer")
 echo "-- deployment $id was accepted"
 

@@ -9,7 +9,7 @@ import { endLeftovers } from './end-leftovers.js';
 import { findExamplePackages } from './examples/example-packages.js';
 import { exampleSigningKey, trustExamples } from './examples/example-trust.js';
 import { deployExamples, publishExamples } from './examples/seed-examples.js';
-import { OrchestratorClient } from './orchestrator-client.js';
+import { type Deployment, OrchestratorClient } from './orchestrator-client.js';
 import { writeLocalPolicy } from './policy/write-local-policy.js';
 import { chooseFreePorts, requireFreePorts } from './ports.js';
 import { requireDatabase } from './postgres/database-url.js';
@@ -40,6 +40,7 @@ export class LocalCluster {
   private readonly nodes: SupervisedProcess[] = [];
   private readonly abort = new AbortController();
   private readonly apiUrl: string;
+  private serving = false;
 
   constructor(
     private readonly settings: Settings,
@@ -72,6 +73,7 @@ export class LocalCluster {
 
     const client = new OrchestratorClient(this.apiUrl, settings.apiToken, abort.signal);
     await this.waitUntilReady(client);
+    this.serving = true;
     this.print(this.banner(database, nodePlans));
     if (database.embedded) await writeLocalPolicy(client, log, abort.signal);
     const deployed = signingKey === null ? [] : await this.seed(client, signingKey);
@@ -88,7 +90,7 @@ export class LocalCluster {
   }
 
   private launchNodes(plans: readonly NodePlan[]): void {
-    for (const { process } of plans) this.nodes.push(this.launch(process));
+    for (const { process } of plans) this.nodes.push(this.launch(this.quietUntilServing(process)));
   }
 
   private launch(plan: ProcessPlan): SupervisedProcess {
@@ -97,6 +99,11 @@ export class LocalCluster {
     const process = new SupervisedProcess(plan, this.log);
     process.start();
     return process;
+  }
+
+  /** That the nodes can't reach an orchestrator that is still starting is no news. */
+  private quietUntilServing(plan: ProcessPlan): ProcessPlan {
+    return { ...plan, surface: (line) => (this.serving ? plan.surface(line) : null) };
   }
 
   private async claimPorts(): Promise<number[]> {
@@ -138,7 +145,7 @@ export class LocalCluster {
     return signingKey;
   }
 
-  private async seed(client: OrchestratorClient, signingKey: string): Promise<string[]> {
+  private async seed(client: OrchestratorClient, signingKey: string): Promise<Deployment[]> {
     const { log, abort } = this;
     await publishExamples(client, findExamplePackages(examplesFolder), signingKey, log, abort.signal);
     return deployExamples(client, log, abort.signal);

@@ -9,10 +9,13 @@ export interface ClusterSummary {
   nodeCounts: { total: number; healthy: number; unhealthy: number };
   modules: { name: string; version: string | null; activeDeployment: unknown }[];
 }
-export interface ClusterNode {
+export interface Deployment {
   id: string;
-  address: string;
-  state: string;
+  moduleName: string;
+  version: string;
+  status: string;
+  finishedAt: string | null;
+  reason: { message?: string } | null;
 }
 
 /** An answer that was not expected; the message has the problem's own words. */
@@ -50,10 +53,6 @@ export class OrchestratorClient {
     return (await this.json<{ items: ClusterSummary[] }>('GET', '/clusters')).body.items;
   }
 
-  async nodes(environment: EnvironmentName): Promise<ClusterNode[]> {
-    return (await this.json<{ nodes: ClusterNode[] }>('GET', `/clusters/${environment}`)).body.nodes;
-  }
-
   async policy(environment: EnvironmentName): Promise<{ etag: string | null; policy: Record<string, unknown> }> {
     const { headers, body } = await this.json<Record<string, unknown>>('GET', `/clusters/${environment}/policy`);
     return { etag: headers.get('etag'), policy: body };
@@ -71,8 +70,12 @@ export class OrchestratorClient {
     return status === 201 ? 'published' : 'known';
   }
 
-  async deploy(request: Record<string, unknown>, idempotencyKey: string): Promise<void> {
-    await this.json('POST', '/deployments', request, { 'idempotency-key': idempotencyKey });
+  async deploy(request: Record<string, unknown>, idempotencyKey: string): Promise<Deployment> {
+    return (await this.json<Deployment>('POST', '/deployments', request, { 'idempotency-key': idempotencyKey })).body;
+  }
+
+  async deployment(id: string): Promise<Deployment> {
+    return (await this.json<Deployment>('GET', `/deployments/${encodeURIComponent(id)}`)).body;
   }
 
   private async json<Body>(

@@ -1,7 +1,7 @@
 import { environments, type EnvironmentName } from '@hotswap/agent-protocol';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { ClusterSummary, OrchestratorClient } from './orchestrator-client.js';
+import type { ClusterSummary, Deployment, OrchestratorClient } from './orchestrator-client.js';
 
 const pollMilliseconds = 500;
 const healthyWaitSeconds = 180;
@@ -9,17 +9,18 @@ const healthyWaitSeconds = 180;
 type NodeCounts = Readonly<Record<EnvironmentName, number>>;
 
 /**
- * Prints a line as each environment with nodes becomes Healthy on its releases, those just `deployed` among them; after three minutes
- * it says which are not.
+ * Prints a line as each environment with nodes becomes Healthy on its releases, those just deployed among them, and one when all are
+ * and the deployments have ended, so that the next one is not refused; after three minutes it says what is missing.
  */
 export async function watchClusters(
   client: OrchestratorClient,
   counts: NodeCounts,
-  deployed: readonly string[],
+  deployments: readonly Deployment[],
   print: (text: string) => void,
   log: Logger,
   abort: AbortSignal,
 ): Promise<void> {
+  const deployed = deployments.map(({ moduleName }) => moduleName);
   const waiting = new Set(environments.filter((environment) => counts[environment] > 0));
   let last: ClusterSummary[] = [];
   await poll(client, healthyWaitSeconds, abort, (clusters) => {
@@ -32,12 +33,38 @@ export async function watchClusters(
     }
     return [...waiting];
   });
-  if (waiting.size === 0) return print('Every cluster is Healthy.\n');
+  if (waiting.size === 0) {
+    await waitForDeployments(client, deployments, log, abort);
+    return print('Every cluster is Healthy.\n');
+  }
   for (const environment of waiting) {
     const cluster = of(last, environment);
     log.warn(
       `${cluster ? describe(cluster) : `${environment} is unknown`} after ${healthyWaitSeconds} s: GET ${client.url}/api/v1/clusters/${environment} says more`,
     );
+  }
+}
+
+/** A deployment goes on for a while after its last cluster runs the release: that is validated. */
+async function waitForDeployments(
+  client: OrchestratorClient,
+  deployments: readonly Deployment[],
+  log: Logger,
+  abort: AbortSignal,
+): Promise<void> {
+  const until = performance.now() + healthyWaitSeconds * 1000;
+  for (const { id, moduleName, version } of deployments) {
+    let seen: Deployment | null = null;
+    while (seen?.finishedAt == null && performance.now() < until) {
+      seen = await client.deployment(id).catch(() => null);
+      abort.throwIfAborted();
+      if (seen?.finishedAt == null) await delay(pollMilliseconds, undefined, { signal: abort });
+    }
+    if (seen?.status !== 'Succeeded') {
+      log.warn(
+        `the deployment of ${moduleName} ${version} is ${seen?.status ?? 'unknown'}: ${seen?.reason?.message ?? id}`,
+      );
+    }
   }
 }
 

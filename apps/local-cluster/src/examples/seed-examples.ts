@@ -1,7 +1,7 @@
 import { packModule, signArtifact } from '@hotswap/module-kit';
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { type OrchestratorClient, UnexpectedAnswerError } from '../orchestrator-client.js';
+import { type Deployment, type OrchestratorClient, UnexpectedAnswerError } from '../orchestrator-client.js';
 import { patiently } from '../patiently.js';
 import type { ExamplePackage } from './example-packages.js';
 import { exampleKeyId } from './example-trust.js';
@@ -45,10 +45,14 @@ export async function publishExamples(
 
 /**
  * Deploys the examples' first versions to all environments, where none has had that module yet. (Where one has, the
- * orchestrator goes on with whatever was begun.) Answers the modules' names that it has deployed.
+ * orchestrator goes on with whatever was begun.) Answers what it has begun.
  */
-export async function deployExamples(client: OrchestratorClient, log: Logger, abort: AbortSignal): Promise<string[]> {
-  const names: string[] = [];
+export async function deployExamples(
+  client: OrchestratorClient,
+  log: Logger,
+  abort: AbortSignal,
+): Promise<Deployment[]> {
+  const deployments: Deployment[] = [];
   for (const { moduleName, version } of deployed) {
     // One key for all attempts of this start, so that an answer that got lost does not deploy twice.
     const idempotencyKey = `local-cluster-${randomUUID()}`;
@@ -56,7 +60,7 @@ export async function deployExamples(client: OrchestratorClient, log: Logger, ab
       async () => {
         const known = (await client.clusters()).flatMap(({ modules }) => modules);
         if (known.some(({ name }) => name === moduleName)) return;
-        await client.deploy(
+        const deployment = await client.deploy(
           {
             moduleName,
             version,
@@ -66,7 +70,7 @@ export async function deployExamples(client: OrchestratorClient, log: Logger, ab
           },
           idempotencyKey,
         );
-        names.push(moduleName);
+        deployments.push(deployment);
         log.info(`deploying ${moduleName}@${version} to all environments`);
       },
       `The example ${moduleName}@${version} was not deployed`,
@@ -74,5 +78,5 @@ export async function deployExamples(client: OrchestratorClient, log: Logger, ab
       abort,
     );
   }
-  return names;
+  return deployments;
 }

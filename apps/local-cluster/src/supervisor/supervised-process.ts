@@ -27,6 +27,7 @@ const backoffFirstSeconds = 0.25;
 const backoffMaxSeconds = 10;
 /** A process that ran this long had a good start: the next restart is quick again. */
 const settledSeconds = 30;
+const shownCharactersMax = 300;
 
 /**
  * One child process kept running: an end that nobody asked for is followed by a restart, at once after a good run, ever
@@ -114,7 +115,7 @@ export class SupervisedProcess {
     this.quickEnds = ranSeconds >= settledSeconds ? 0 : this.quickEnds + 1;
     const waitSeconds =
       this.quickEnds === 0 ? 0 : Math.min(backoffMaxSeconds, backoffFirstSeconds * 2 ** (this.quickEnds - 1));
-    const lastLines = this.output.lastLines(5);
+    const lastLines = this.output.lastLines(5).map((line) => line.slice(0, shownCharactersMax));
     this.log.warn(
       { lastLines },
       `${how} after ${ranSeconds.toFixed(1)} s; starting again in ${waitSeconds} s; its output is in ${this.plan.logFile}`,

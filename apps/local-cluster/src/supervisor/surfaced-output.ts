@@ -31,6 +31,7 @@ export function surfacePostgresLine(line: string): Surfaced | null {
   return shown('error', `${found[1]}: ${found[2]}`);
 }
 
+/** The first line: the rest is in the log file. */
 function shown(level: Surfaced['level'], message: string): Surfaced {
-  return { level, message: message.slice(0, messageCharactersMax) };
+  return { level, message: (message.split('\n')[0] ?? '').slice(0, messageCharactersMax) };
 }
