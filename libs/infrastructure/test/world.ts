@@ -89,6 +89,7 @@ export class World {
   async succeedInDevelopment(version: string): Promise<string> {
     const id = await this.deploy(version, 'Development');
     await this.step(id, (view) => ({
+      kind: 'complete-stage',
       status: 'Running',
       stages: [{ stageId: view.stages[0]!.id, status: 'Succeeded' }],
     }));

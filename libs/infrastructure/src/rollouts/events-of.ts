@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type {
   DeploymentStatus,
   DeploymentView,
@@ -53,7 +54,22 @@ export function changesSomething(view: DeploymentView, decision: PipelineDecisio
     decision.assign.length > 0 ||
     decision.evidence.length > 0 ||
     isNewRollback(view, decision) ||
-    decision.stages.some(({ stageId: _stage, reason: _reason, ...change }) => Object.keys(change).length > 0)
+    decision.stages.some((change) => changesStage(view, change))
+  );
+}
+
+/** A new reason alone is none: a wait tells its numbers anew at every look. */
+function changesStage(
+  { stages }: DeploymentView,
+  { stageId, status, strategy, from, to, progress }: StageChange,
+): boolean {
+  const stage = stages.find(({ id }) => id === stageId);
+  return (
+    (status !== undefined && status !== stage?.status) ||
+    (strategy !== undefined && strategy !== stage?.strategy) ||
+    (from !== undefined && from?.digest !== stage?.from?.digest) ||
+    (to !== undefined && to.digest !== stage?.to?.digest) ||
+    (progress !== undefined && !isDeepStrictEqual(progress, stage?.progress))
   );
 }
 

@@ -1,4 +1,4 @@
-import type { DeploymentView, StageChange } from '@hotswap/domain';
+import type { DeploymentView, Stage, StageChange } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
 import { countNodes } from '../deployments/count-nodes.js';
 
@@ -8,14 +8,16 @@ export async function writeStages(
   { stages }: DeploymentView,
   changes: readonly StageChange[],
 ): Promise<void> {
-  const inOrder = stages.flatMap(({ id }) => changes.filter(({ stageId }) => stageId === id));
-  for (const change of inOrder) await writeStage(manager, change);
+  for (const stage of stages) {
+    for (const change of changes) if (change.stageId === stage.id) await writeStage(manager, stage, change);
+  }
 }
 
-async function writeStage(manager: EntityManager, change: StageChange): Promise<void> {
+async function writeStage(manager: EntityManager, stage: Stage, change: StageChange): Promise<void> {
+  const newStatus = change.status === stage.status ? undefined : change.status;
   await manager.query(updateStage, [
-    change.stageId,
-    change.status ?? null,
+    stage.id,
+    newStatus ?? null,
     change.strategy ?? null,
     change.from !== undefined,
     change.from?.digest ?? null,
@@ -24,7 +26,7 @@ async function writeStage(manager: EntityManager, change: StageChange): Promise<
     toJson(change.reason),
     toJson(change.approval),
   ]);
-  if (change.status) await manager.query(keepNodeCounts, [change.stageId]);
+  if (newStatus) await manager.query(keepNodeCounts, [stage.id]);
 }
 
 const updateStage = `

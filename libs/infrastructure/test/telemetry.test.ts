@@ -1,0 +1,64 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const workspace = new URL('..', import.meta.url);
+let collector: Server | undefined;
+
+afterEach(() => {
+  collector?.close();
+  collector = undefined;
+});
+
+/** Serves two requests in a process that preloads the telemetry, as the control plane does. */
+async function serveTwo(endpoint: string | undefined): Promise<{ code: number | null; output: string }> {
+  const script = `
+    import { createServer } from 'node:http';
+    import { shutdownTelemetry } from '@hotswap/infrastructure/telemetry';
+    const server = createServer((_request, response) => response.end('ok')).listen(0, '127.0.0.1', async () => {
+      const { port } = server.address();
+      for (const path of ['/api/v1/deployments', '/health/live']) await (await fetch('http://127.0.0.1:' + port + path)).text();
+      server.closeAllConnections();
+      server.close();
+      await shutdownTelemetry();
+      console.log('ended');
+    });`;
+  const child = spawn(
+    process.execPath,
+    ['--import', '@hotswap/infrastructure/telemetry', '--input-type=module', '--eval', script],
+    { cwd: workspace, env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } },
+  );
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  return { code, output };
+}
+
+describe('telemetry', () => {
+  it('is off without an endpoint', async () => {
+    expect(await serveTwo(undefined)).toEqual({ code: 0, output: 'ended\n' });
+  });
+
+  it('breaks nothing when the collector is away', async () => {
+    const { code, output } = await serveTwo('http://127.0.0.1:9');
+    expect(code).toBe(0);
+    expect(output).toContain('ended');
+  });
+
+  it('sends the spans of requests, without those of probes', async () => {
+    let sent = Buffer.alloc(0);
+    collector = createServer((request, response) => {
+      request.on('data', (chunk: Buffer) => (sent = Buffer.concat([sent, chunk])));
+      request.on('end', () => response.end());
+    });
+    await new Promise<void>((resolve) => collector!.listen(0, '127.0.0.1', resolve));
+    const { code } = await serveTwo(`http://127.0.0.1:${(collector.address() as AddressInfo).port}`);
+    expect(code).toBe(0);
+    const text = sent.toString('latin1');
+    expect(text).toContain('orchestrator-api');
+    expect(text).toContain('/api/v1/deployments');
+    expect(text).not.toContain('/health/live');
+  });
+});
