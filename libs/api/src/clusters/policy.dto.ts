@@ -53,11 +53,11 @@ export class CanaryStepDto implements CanaryStep {
 
 @ApiSchema({ name: 'CanaryPolicy' })
 export class CanaryPolicyDto {
-  @ApiProperty({ type: CanaryScoutDto, nullable: true, description: 'Null: none goes first.' })
+  @ApiPropertyOptional({ type: CanaryScoutDto, nullable: true, description: 'Null: none goes first.' })
   @Type(() => CanaryScoutDto)
   @IsOptional()
   @ValidateNested(objectMessage)
-  scout!: CanaryScoutDto | null;
+  scout: CanaryScoutDto | null = null;
 
   @ApiProperty({
     type: [CanaryStepDto],
