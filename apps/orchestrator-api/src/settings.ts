@@ -7,7 +7,6 @@ export interface Settings extends ApiSettings {
   /** 0: any free port. */
   readonly port: number;
   readonly trustFile: string;
-  readonly otlpEndpoint: string | null;
   readonly logLevel: string;
   /** What the people who run it should know, though it is allowed. */
   readonly warnings: readonly string[];
@@ -36,8 +35,6 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   check(Number.isInteger(port) && port >= 0 && port <= 65_535, 'PORT has to be a whole number from 0 to 65535');
   const logLevel = (read('LOG_LEVEL') ?? 'info').toLowerCase();
   check(levels.includes(logLevel), `LOG_LEVEL has to be one of ${levels.join(', ')}`);
-  const otlpEndpoint = read('OTEL_EXPORTER_OTLP_ENDPOINT');
-  check(otlpEndpoint === null || URL.canParse(otlpEndpoint), 'OTEL_EXPORTER_OTLP_ENDPOINT has to be a URL');
   const apiToken = read('HOTSWAP_API_TOKEN');
   const joinToken = read('HOTSWAP_JOIN_TOKEN');
   check(isToken(apiToken), tokenFault('HOTSWAP_API_TOKEN'));
@@ -64,7 +61,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     port,
     host,
     logLevel,
-    otlpEndpoint,
+
     apiToken,
     joinToken,
     warnings,

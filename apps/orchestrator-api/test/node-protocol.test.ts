@@ -162,11 +162,26 @@ describe('reports', () => {
     expect([status, body['code']]).toEqual([409, 'fenced']);
   });
 
-  it('of what makes no sense are refused', async () => {
+  const module = {
+    module: 'a',
+    active: null,
+    candidate: null,
+    candidatePercent: 0,
+    servingFallback: false,
+    instances: [],
+  };
+  const figures = { cpuSeconds: 0, rssBytes: 0, eventLoopDelaySeconds: 0 };
+
+  it.each<[string, Partial<NodeReport>]>([
+    ['/process/cpuSeconds', { process: { ...figures, cpuSeconds: -1 } }],
+    ['/process/rssBytes', { process: { ...figures, rssBytes: 0.5 } }],
+    ['/modules', { modules: [module, module] }],
+    ['/modules', { modules: [[]] as unknown as NodeReport['modules'] }],
+    ['/modules/0/module', { modules: [{ ...module, module: 'A' }] }],
+  ])('with a wrong %s are refused', async (pointer, changes) => {
     const { secret } = await join({ nodeId: 'node-w' });
-    const wrong = { ...report('boot-1', 1), process: { cpuSeconds: -1, rssBytes: 0, eventLoopDelaySeconds: 0 } };
-    const { status, body } = await send('POST', protocolPaths.reports('node-w'), secret, wrong);
-    expect([status, (body['errors'] as { pointer: string }[])[0]?.pointer]).toEqual([400, '/process/cpuSeconds']);
+    const { status, body } = await send('POST', protocolPaths.reports('node-w'), secret, report('boot-1', 1, changes));
+    expect([status, (body['errors'] as { pointer: string }[])[0]?.pointer]).toEqual([400, pointer]);
   });
 
   it('become the figures of the cluster', async () => {

@@ -13,7 +13,6 @@ describe('settings', () => {
       host: '127.0.0.1',
       apiToken: null,
       joinToken: null,
-      otlpEndpoint: null,
       logLevel: 'info',
       warnings: [],
     });
@@ -26,7 +25,6 @@ describe('settings', () => {
     ['PORT', { PORT: '70000' }],
     ['PORT', { PORT: 'http' }],
     ['LOG_LEVEL', { LOG_LEVEL: 'loud' }],
-    ['OTEL_EXPORTER_OTLP_ENDPOINT', { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' }],
     ['HOTSWAP_API_TOKEN', { HOTSWAP_API_TOKEN: 'short' }],
     ['HOTSWAP_JOIN_TOKEN', { HOTSWAP_JOIN_TOKEN: 'with a space in the middle' }],
     ['HOTSWAP_ALLOW_OPEN', { HOTSWAP_ALLOW_OPEN: 'yes' }],

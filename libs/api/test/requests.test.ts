@@ -246,6 +246,9 @@ describe('a policy', () => {
     ['/strategy', { ...policy, strategy: 'Hope' }],
     ['/canary', { ...policy, canary: undefined }],
     ['/canary', { ...policy, canary: 7 }],
+    ['/guards', { ...policy, guards: [] }],
+    ['/canary/scout', { ...policy, canary: { scout: [], steps: [step] } }],
+    ['/canary/steps', { ...policy, canary: { scout: null, steps: [[]] } }],
     ['/canary/steps', { ...policy, canary: { scout: null, steps: [] } }],
     ['/canary/steps', { ...policy, canary: { scout: null, steps: [{ ...step, percent: 50 }] } }],
     [

@@ -1,18 +1,8 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { strategyNames, type CanaryStep, type Guards, type Policy, type StrategyName } from '@hotswap/domain';
-import { Type } from 'class-transformer';
-import {
-  ArrayMaxSize,
-  ArrayMinSize,
-  IsArray,
-  IsBoolean,
-  IsDefined,
-  IsObject,
-  IsOptional,
-  Matches,
-  ValidateNested,
-} from 'class-validator';
+import { ArrayMinSize, IsBoolean, IsOptional, Matches } from 'class-validator';
 import { Amount, Count } from '../validation/amount.decorator.js';
+import { Nested, NestedList } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
 import { AscendingSteps, NotBelow } from './policy-rules.decorator.js';
 
@@ -22,7 +12,6 @@ const positive = { exclusiveMinimum: 0 } as object;
 const stepCountMax = 20;
 const countOrPercent = /^(\d{1,4}|(100|\d{1,2})%)$/;
 const countOrPercentMessage = { message: 'must be a count such as "1" or a share such as "25%"' };
-const objectMessage = { message: 'must be an object' };
 
 @ApiSchema({ name: 'CanaryScout', description: 'One node that goes first with a small share of its requests.' })
 export class CanaryScoutDto {
@@ -53,11 +42,10 @@ export class CanaryStepDto implements CanaryStep {
 
 @ApiSchema({ name: 'CanaryPolicy' })
 export class CanaryPolicyDto {
-  @ApiProperty({ type: CanaryScoutDto, nullable: true, description: 'Null: none goes first.' })
-  @Type(() => CanaryScoutDto)
+  @ApiPropertyOptional({ type: CanaryScoutDto, nullable: true, description: 'Null: none goes first.' })
   @IsOptional()
-  @ValidateNested(objectMessage)
-  scout!: CanaryScoutDto | null;
+  @Nested(() => CanaryScoutDto)
+  scout: CanaryScoutDto | null = null;
 
   @ApiProperty({
     type: [CanaryStepDto],
@@ -65,12 +53,9 @@ export class CanaryPolicyDto {
     maxItems: stepCountMax,
     description: 'Rising shares; the last is 100.',
   })
-  @Type(() => CanaryStepDto)
-  @ValidateNested({ each: true, ...objectMessage })
   @AscendingSteps()
-  @ArrayMaxSize(stepCountMax, { message: `must have at most ${stepCountMax} steps` })
   @ArrayMinSize(1, { message: 'must have a step' })
-  @IsArray({ message: 'must be a list' })
+  @NestedList(() => CanaryStepDto, stepCountMax)
   steps!: CanaryStepDto[];
 }
 
@@ -177,31 +162,19 @@ export class PolicyDto implements Policy {
   strategy!: StrategyName;
 
   @ApiProperty({ type: CanaryPolicyDto })
-  @Type(() => CanaryPolicyDto)
-  @ValidateNested(objectMessage)
-  @IsObject(objectMessage)
-  @IsDefined()
+  @Nested(() => CanaryPolicyDto)
   canary!: CanaryPolicyDto;
 
   @ApiProperty({ type: RollingPolicyDto })
-  @Type(() => RollingPolicyDto)
-  @ValidateNested(objectMessage)
-  @IsObject(objectMessage)
-  @IsDefined()
+  @Nested(() => RollingPolicyDto)
   rolling!: RollingPolicyDto;
 
   @ApiProperty({ type: BlueGreenPolicyDto })
-  @Type(() => BlueGreenPolicyDto)
-  @ValidateNested(objectMessage)
-  @IsObject(objectMessage)
-  @IsDefined()
+  @Nested(() => BlueGreenPolicyDto)
   blueGreen!: BlueGreenPolicyDto;
 
   @ApiProperty({ type: GuardsDto })
-  @Type(() => GuardsDto)
-  @ValidateNested(objectMessage)
-  @IsObject(objectMessage)
-  @IsDefined()
+  @Nested(() => GuardsDto)
   guards!: GuardsDto;
 
   @ApiProperty({

@@ -1,17 +1,6 @@
 import { environments, type EnvironmentName, type JoinRequest } from '@hotswap/agent-protocol';
-import { Type } from 'class-transformer';
-import {
-  IsInt,
-  IsOptional,
-  IsString,
-  IsUrl,
-  Matches,
-  Max,
-  MaxLength,
-  Min,
-  MinLength,
-  ValidateNested,
-} from 'class-validator';
+import { IsInt, IsOptional, IsString, IsUrl, Matches, Max, MaxLength, Min, MinLength } from 'class-validator';
+import { Nested } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
 import { nodeIdPattern } from '../validation/path-parameters.js';
 
@@ -62,7 +51,6 @@ export class JoinDto implements JoinRequest {
   kernelVersion!: string;
 
   @IsOptional()
-  @ValidateNested({ message: 'must be an object' })
-  @Type(() => DocumentPositionDto)
+  @Nested(() => DocumentPositionDto)
   accepted!: DocumentPositionDto | null;
 }

@@ -8,13 +8,12 @@ import {
   type ReportedNodeState,
   type TrafficSample,
 } from '@hotswap/agent-protocol';
-import { Type } from 'class-transformer';
 import {
   ArrayMaxSize,
   ArrayMinSize,
+  ArrayUnique,
   IsArray,
   IsBoolean,
-  IsDefined,
   IsIn,
   IsInt,
   IsOptional,
@@ -23,9 +22,9 @@ import {
   Max,
   MaxLength,
   Min,
-  ValidateNested,
 } from 'class-validator';
 import { Amount, Count } from '../validation/amount.decorator.js';
+import { Nested, NestedList } from '../validation/nested.decorator.js';
 import { moduleNamePattern, nodeIdPattern } from '../validation/path-parameters.js';
 import { DocumentPositionDto } from './join.dto.js';
 
@@ -57,7 +56,8 @@ const digest = /^sha256:[0-9a-f]{64}$/;
 const digestMessage = { message: 'must be sha256:<64 hex digits>' };
 const modulesMax = 1000;
 const instancesMax = 100;
-const countMax = Number.MAX_SAFE_INTEGER;
+// A node answers far fewer requests in one interval; the database counts in 32 bits.
+const countMax = 2_000_000_000;
 const quantityMax = 1e15;
 
 class InstanceDto implements InstanceReport {
@@ -106,10 +106,7 @@ class ModuleReportDto implements ModuleReport {
   @IsBoolean()
   servingFallback!: boolean;
 
-  @Type(() => InstanceDto)
-  @ValidateNested({ each: true })
-  @ArrayMaxSize(instancesMax)
-  @IsArray()
+  @NestedList(() => InstanceDto, instancesMax)
   instances!: InstanceDto[];
 }
 
@@ -149,7 +146,7 @@ class TrafficSampleDto implements TrafficSample {
   cpuSeconds!: number | null;
 
   @IsOptional()
-  @Amount({ max: quantityMax })
+  @Count(quantityMax)
   rssBytes!: number | null;
 
   @IsOptional()
@@ -161,26 +158,27 @@ class ProcessDto {
   @Amount({ max: quantityMax })
   cpuSeconds!: number;
 
-  @Amount({ max: quantityMax })
+  @Count(quantityMax)
   rssBytes!: number;
 
   @Amount({ max: quantityMax })
   eventLoopDelaySeconds!: number;
 }
 
+const releaseOf = (each: TrafficSampleDto | null) => `${each?.module} ${each?.release}`;
+
 export class ReportDto implements NodeReport {
   @Matches(nodeIdPattern)
   bootId!: string;
 
-  @Count(countMax)
+  @Count(Number.MAX_SAFE_INTEGER)
   sequence!: number;
 
   @IsIn(nodeStates)
   state!: ReportedNodeState;
 
   @IsOptional()
-  @ValidateNested()
-  @Type(() => DocumentPositionDto)
+  @Nested(() => DocumentPositionDto)
   accepted!: DocumentPositionDto | null;
 
   @IsOptional()
@@ -191,20 +189,14 @@ export class ReportDto implements NodeReport {
   @Amount({ max: 86_400 })
   intervalSeconds!: number;
 
-  @Type(() => ModuleReportDto)
-  @ValidateNested({ each: true })
-  @ArrayMaxSize(modulesMax)
-  @IsArray()
+  @ArrayUnique((each: ModuleReportDto | null) => each?.module, { message: 'must have one entry per module' })
+  @NestedList(() => ModuleReportDto, modulesMax)
   modules!: ModuleReportDto[];
 
-  @Type(() => TrafficSampleDto)
-  @ValidateNested({ each: true })
-  @ArrayMaxSize(modulesMax)
-  @IsArray()
+  @ArrayUnique(releaseOf, { message: 'must have one entry per module and release' })
+  @NestedList(() => TrafficSampleDto, modulesMax)
   traffic!: TrafficSampleDto[];
 
-  @Type(() => ProcessDto)
-  @ValidateNested()
-  @IsDefined()
+  @Nested(() => ProcessDto)
   process!: ProcessDto;
 }
