@@ -30,7 +30,7 @@ afterAll(async () => {
 function joinRequest(changes: Partial<JoinRequest> = {}): JoinRequest {
   return {
     nodeId: 'node-1',
-    environment: 'Development',
+    environment: 'Production',
     bootId: 'boot-1',
     pid: 4711,
     hostname: 'web-1',
@@ -233,35 +233,43 @@ it('a stream sends the document at once, and again when something is deployed', 
   const artifact = await moduleArtifact('payment-processor', '1.0.0');
   expect((await publish(url, artifact)).status).toBe(201);
   const { secret, document } = await join({ nodeId: 'node-s', bootId: 'boot-s', environment: 'Development' });
-  await send('POST', protocolPaths.reports('node-s'), secret, report('boot-s', 1));
+  // The only node of its environment; it has to be heard for as long as the deployment takes to reach it.
+  let sequence = 0;
+  const speak = () => void send('POST', protocolPaths.reports('node-s'), secret, report('boot-s', ++sequence));
+  const speaking = setInterval(speak, 1000);
+  speak();
   const abort = new AbortController();
-  const documents = documentsOf('node-s', secret, abort.signal);
-  expect((await documents.next()).value).toEqual(document);
-  const deployed = await send('POST', '/api/v1/deployments', null, {
-    moduleName: 'payment-processor',
-    version: '1.0.0',
-    targetEnvironment: 'Development',
-    requesterEmail: 'user@example.com',
-  });
-  expect(deployed.status).toBe(202);
-  const { value } = (await documents.next()) as { value: NodeDocument };
-  expect(value.revision).toBeGreaterThan(document.revision);
-  expect(value.modules[0]).toMatchObject({ module: 'payment-processor' });
-  const spec = value.modules[0]!.active ?? value.modules[0]!.candidate;
-  expect(spec?.artifact).toBe(artifact.digest);
+  try {
+    const documents = documentsOf('node-s', secret, abort.signal);
+    expect((await documents.next()).value).toEqual(document);
+    const deployed = await send('POST', '/api/v1/deployments', null, {
+      moduleName: 'payment-processor',
+      version: '1.0.0',
+      targetEnvironment: 'Development',
+      requesterEmail: 'user@example.com',
+    });
+    expect(deployed.status).toBe(202);
+    const { value } = (await documents.next()) as { value: NodeDocument };
+    expect(value.revision).toBeGreaterThan(document.revision);
+    expect(value.modules[0]).toMatchObject({ module: 'payment-processor' });
+    const spec = value.modules[0]!.active ?? value.modules[0]!.candidate;
+    expect(spec?.artifact).toBe(artifact.digest);
 
-  const bytes = await fetch(url + protocolPaths.artifact(artifact.digest), {
-    headers: { authorization: `Bearer ${secret}` },
-  });
-  expect(Buffer.from(await bytes.arrayBuffer()).equals(artifact.bytes)).toBe(true);
-  const bundles = await send('GET', protocolPaths.bundles(artifact.digest), secret);
-  expect(bundles.body['items']).toHaveLength(1);
-  expect((await send('GET', protocolPaths.artifact(artifact.digest), null)).status).toBe(401);
-  abort.abort();
+    const bytes = await fetch(url + protocolPaths.artifact(artifact.digest), {
+      headers: { authorization: `Bearer ${secret}` },
+    });
+    expect(Buffer.from(await bytes.arrayBuffer()).equals(artifact.bytes)).toBe(true);
+    const bundles = await send('GET', protocolPaths.bundles(artifact.digest), secret);
+    expect(bundles.body['items']).toHaveLength(1);
+    expect((await send('GET', protocolPaths.artifact(artifact.digest), null)).status).toBe(401);
+  } finally {
+    abort.abort();
+    clearInterval(speaking);
+  }
 });
 
 it('ends its streams and the process when told to', async () => {
-  const { secret } = await join({ nodeId: 'node-e', environment: 'Production' });
+  const { secret } = await join({ nodeId: 'node-e' });
   const documents = documentsOf('node-e', secret, new AbortController().signal);
   await documents.next();
   const code = controlPlane.end();
