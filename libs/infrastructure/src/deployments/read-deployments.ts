@@ -4,9 +4,9 @@ import type { DataSource, EntityManager, SelectQueryBuilder } from 'typeorm';
 import { decodeCursor, toPage } from '../cursor.js';
 import { readConsistently } from '../database/read-consistently.js';
 import type { NodeCounts } from '../entities/deployment-stage.js';
-import { deploymentEntity } from '../entities/deployment.js';
 import { countNodes } from './count-nodes.js';
 import { loadStageRows, toStage } from './load-stages.js';
+import { selectDeployments } from './select-deployments.js';
 
 export function findDeployment(dataSource: DataSource, id: string): Promise<DeploymentRecord | null> {
   return readConsistently(dataSource, async (manager) => {
@@ -37,10 +37,6 @@ export function listDeployments(
     const { items, nextCursor } = toPage(await query.getMany(), page, ({ createdAt, id }) => [createdAt, id]);
     return { items: await toRecords(manager, items), nextCursor };
   });
-}
-
-function selectDeployments(manager: EntityManager): SelectQueryBuilder<Deployment> {
-  return manager.createQueryBuilder(deploymentEntity, 'deployment');
 }
 
 function applyFilter(query: SelectQueryBuilder<Deployment>, filter: DeploymentFilter): void {

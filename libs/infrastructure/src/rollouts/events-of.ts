@@ -53,6 +53,7 @@ export function changesSomething(view: DeploymentView, decision: PipelineDecisio
     decision.slot !== null ||
     decision.assign.length > 0 ||
     decision.evidence.length > 0 ||
+    decision.usesPromotion ||
     isNewRollback(view, decision) ||
     decision.stages.some((change) => changesStage(view, change))
   );
@@ -61,7 +62,7 @@ export function changesSomething(view: DeploymentView, decision: PipelineDecisio
 /** A new reason alone is none: a wait tells its numbers anew at every look. */
 function changesStage(
   { stages }: DeploymentView,
-  { stageId, status, strategy, from, to, progress }: StageChange,
+  { stageId, status, strategy, from, to, progress, approval }: StageChange,
 ): boolean {
   const stage = stages.find(({ id }) => id === stageId);
   return (
@@ -69,7 +70,8 @@ function changesStage(
     (strategy !== undefined && strategy !== stage?.strategy) ||
     (from !== undefined && from?.digest !== stage?.from?.digest) ||
     (to !== undefined && to.digest !== stage?.to?.digest) ||
-    (progress !== undefined && !isDeepStrictEqual(progress, stage?.progress))
+    (progress !== undefined && !isDeepStrictEqual(progress, stage?.progress)) ||
+    (approval !== undefined && !isDeepStrictEqual(approval, stage?.approval))
   );
 }
 

@@ -16,7 +16,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { loadCluster } from '../clusters/load-cluster.js';
 import { readConsistently } from '../database/read-consistently.js';
 import { loadStages } from '../deployments/load-stages.js';
-import { deploymentEntity } from '../entities/deployment.js';
+import { selectDeployments } from '../deployments/select-deployments.js';
 import { evidenceEntity } from '../entities/evidence.js';
 import { loadNewestRelease } from '../releases.js';
 import { loadTraffic } from './load-traffic.js';
@@ -24,9 +24,7 @@ import { loadTraffic } from './load-traffic.js';
 /** See the port. Writes nothing: a release that is not kept yet is kept by `commit`. */
 export function loadView(dataSource: DataSource, deploymentId: string): Promise<DeploymentView | null> {
   return readConsistently(dataSource, async (manager, now) => {
-    const deployment = await manager
-      .createQueryBuilder(deploymentEntity, 'deployment')
-      .leftJoinAndSelect('deployment.supersedes', 'superseded')
+    const deployment = await selectDeployments(manager)
       .where('deployment.id = :deploymentId', { deploymentId })
       .getOne();
     if (!deployment || finalStatuses.includes(deployment.status)) return null;
