@@ -51,7 +51,7 @@ export class InfrastructureModule {
       imports: [
         TypeOrmModule.forRootAsync({
           useFactory: () => ({ ...databaseOptions(databaseUrl), toRetry: () => false }),
-          dataSourceFactory: () => openDatabase(databaseOptions(databaseUrl)),
+          dataSourceFactory: () => openDatabase(databaseUrl),
         }),
       ],
       providers: [{ provide: databaseUrlToken, useValue: databaseUrl }, ...ports],

@@ -17,7 +17,6 @@ import {
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { databaseOptions } from '../src/database/database-options.js';
 import { openDatabase } from '../src/database/open-database.js';
 import { InfrastructureModule } from '../src/index.js';
 import { TestPostgres } from './postgres.js';
@@ -101,7 +100,7 @@ describe('the module', () => {
 
   it('migrates once when several replicas start at once', async () => {
     const url = postgres.url(await postgres.empty());
-    const opened = await Promise.all(Array.from({ length: 4 }, () => openDatabase(databaseOptions(url))));
+    const opened = await Promise.all(Array.from({ length: 4 }, () => openDatabase(url)));
     expect(await opened[0]!.query('SELECT count(*)::integer AS count FROM hotswap.migration')).toEqual([{ count: 3 }]);
     expect(await opened[0]!.query('SELECT count(*)::integer AS count FROM hotswap.environment')).toEqual([
       { count: 4 },
@@ -110,7 +109,7 @@ describe('the module', () => {
   });
 
   it('can take its migrations back', async () => {
-    const dataSource = await openDatabase(databaseOptions(postgres.url(await postgres.empty())));
+    const dataSource = await openDatabase(postgres.url(await postgres.empty()));
     for (let left = dataSource.migrations.length; left > 0; left--) await dataSource.undoLastMigration();
     const left = await dataSource.query<{ table_name: string }[]>(
       `SELECT table_name FROM information_schema.tables WHERE table_schema = 'hotswap'`,

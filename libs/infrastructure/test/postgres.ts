@@ -53,7 +53,7 @@ export class TestPostgres {
     try {
       await postgres.waitUntilReady();
       await postgres.run('postgres', `CREATE DATABASE ${template}`);
-      const migrated = await openDatabase(databaseOptions(postgres.url(template)));
+      const migrated = await openDatabase(postgres.url(template));
       await migrated.destroy();
       return postgres;
     } catch (error) {

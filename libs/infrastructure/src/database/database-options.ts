@@ -11,6 +11,8 @@ const connectionsMax = 10;
 const connectTimeoutMilliseconds = 5_000;
 const statementTimeoutMilliseconds = 10_000;
 
+const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
+
 const logger = new Logger('Database');
 
 export const applicationName = 'hotswap-control-plane';
@@ -18,25 +20,40 @@ export const applicationName = 'hotswap-control-plane';
 /** A pool of limited size whose connections wait for nothing without end. */
 export function databaseOptions(databaseUrl: string): DataSourceOptions {
   return {
-    type: 'postgres',
-    url: databaseUrl,
-    schema: 'hotswap',
-    applicationName,
-    entities: [releaseEntity, deploymentEntity, deploymentStageEntity, deploymentEventEntity, evidenceEntity],
-    migrations,
-    migrationsTableName: 'migration',
-    installExtensions: false,
+    ...connectionOptions(databaseUrl),
     poolSize: connectionsMax,
-    connectTimeoutMS: connectTimeoutMilliseconds,
-    poolErrorHandler: (error: Error) => logger.warn(`An idle connection to Postgres ended: ${error.message}`),
+    applicationName,
     extra: {
+      ...keepAlive,
       statement_timeout: statementTimeoutMilliseconds,
       lock_timeout: statementTimeoutMilliseconds / 2,
       idle_in_transaction_session_timeout: statementTimeoutMilliseconds,
       query_timeout: statementTimeoutMilliseconds * 2,
       idleTimeoutMillis: 30_000,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
     },
+  };
+}
+
+/** For migrations, which take as long as they take: one connection that holds the lock, and one that works. */
+export function migrationOptions(databaseUrl: string): DataSourceOptions {
+  return {
+    ...connectionOptions(databaseUrl),
+    poolSize: 2,
+    applicationName: `${applicationName} migrations`,
+    extra: keepAlive,
+  };
+}
+
+function connectionOptions(databaseUrl: string) {
+  return {
+    type: 'postgres' as const,
+    url: databaseUrl,
+    schema: 'hotswap',
+    entities: [releaseEntity, deploymentEntity, deploymentStageEntity, deploymentEventEntity, evidenceEntity],
+    migrations,
+    migrationsTableName: 'migration',
+    installExtensions: false,
+    connectTimeoutMS: connectTimeoutMilliseconds,
+    poolErrorHandler: (error: Error) => logger.warn(`An idle connection to Postgres ended: ${error.message}`),
   };
 }

@@ -1,7 +1,8 @@
 import { defaultPolicy, environments } from '@hotswap/domain';
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { DataSource, QueryRunner } from 'typeorm';
+import { DataSource, type QueryRunner } from 'typeorm';
+import { migrationOptions } from './database-options.js';
 
 const logger = new Logger('Database');
 const retryMilliseconds = 200;
@@ -9,17 +10,18 @@ const retryMilliseconds = 200;
 const migrationLock = '29395943522001264';
 
 /** Brings the schema up to date, one replica at a time, and writes the environments that are not there yet. */
-export async function migrate(dataSource: DataSource): Promise<void> {
-  const runner = dataSource.createQueryRunner();
+export async function migrate(databaseUrl: string): Promise<void> {
+  const dataSource = await new DataSource(migrationOptions(databaseUrl)).initialize();
   try {
+    const runner = dataSource.createQueryRunner();
     await lock(runner);
-    await runner.query('SET statement_timeout = 0');
     await runner.query('CREATE SCHEMA IF NOT EXISTS hotswap');
     for (const { name } of await dataSource.runMigrations({ transaction: 'each' })) logger.log(`Migrated: ${name}`);
     await seedEnvironments(runner);
-  } finally {
-    await unlock(runner);
     await runner.release();
+  } finally {
+    // Closes the session that holds the lock, and with it the lock.
+    await dataSource.destroy();
   }
 }
 
@@ -32,12 +34,6 @@ async function tryLock(runner: QueryRunner): Promise<boolean> {
     { locked: boolean },
   ];
   return row.locked;
-}
-
-/** Harmless without the lock; a lost connection has given it back already. */
-async function unlock(runner: QueryRunner): Promise<void> {
-  await runner.query('SELECT pg_advisory_unlock_all()').catch(() => undefined);
-  await runner.query('RESET statement_timeout').catch(() => undefined);
 }
 
 async function seedEnvironments(runner: QueryRunner): Promise<void> {

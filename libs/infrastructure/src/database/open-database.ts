@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource } from 'typeorm';
+import { databaseOptions } from './database-options.js';
 import { migrate } from './migrate.js';
 import { errorCode } from './postgres-error.js';
 
@@ -30,16 +31,13 @@ const awayCodes = new Set([
 ]);
 
 /** A connected pool on a migrated database. Waits for a server that is away; throws where waiting would not help. */
-export async function openDatabase(options: DataSourceOptions): Promise<DataSource> {
+export async function openDatabase(databaseUrl: string): Promise<DataSource> {
   let loggedAt = -Infinity;
   for (;;) {
-    const dataSource = new DataSource(options);
     try {
-      await dataSource.initialize();
-      await migrate(dataSource);
-      return dataSource;
+      await migrate(databaseUrl);
+      return await new DataSource(databaseOptions(databaseUrl)).initialize();
     } catch (error) {
-      if (dataSource.isInitialized) await dataSource.destroy();
       if (!isAway(error)) throw cannotOpen(error);
       if (Date.now() - loggedAt >= logEveryMilliseconds) {
         logger.warn(

@@ -44,7 +44,7 @@ async function loadStageEnvironment(
   if (!stage?.environment) return { environment: null, revisions: { policy: 0, membership: 0, record: 0 } };
   const { policy, policy_revision, membership_revision } = await loadEnvironmentRow(manager, stage.environment);
   const cluster = await loadCluster(manager, stage.environment, now);
-  const record = cluster.releases.find(({ module }) => module === deployment.module);
+  const record = cluster.releases.find(({ module, revision }) => module === deployment.module && revision > 0);
   const target = await loadTarget(manager, deployment, stages, stage.environment);
   const environment: EnvironmentView = {
     cluster,
