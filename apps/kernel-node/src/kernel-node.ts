@@ -55,7 +55,8 @@ export class KernelNode {
     this.host = new ModuleHost({
       log: (entry) => this.logModule(entry),
       onChange: () => this.observe(),
-      load: (spec, signal) => this.load(spec, signal),
+      load: (spec, signal, traceparent) => this.load(spec, signal, traceparent),
+      onPhase: (phase) => tracing.record(phase),
     });
     this.reporter = new Reporter({
       bootId: identity.bootId,
@@ -156,10 +157,9 @@ export class KernelNode {
     this.reporter.notice();
   }
 
-  private async load(spec: ReleaseSpec, signal: AbortSignal): Promise<LoadableRelease> {
+  private async load(spec: ReleaseSpec, signal: AbortSignal, traceparent: string | null): Promise<LoadableRelease> {
     this.artifacts.set(spec.digest, spec.artifact);
-    const assignment = this.desired.assignments.find(({ module }) => module === spec.module);
-    const release = await loadRelease(spec, assignment?.traceparent ?? null, signal, {
+    const release = await loadRelease(spec, traceparent, signal, {
       cache: this.cache,
       tracing: this.tracing,
       environment: this.settings.environment,

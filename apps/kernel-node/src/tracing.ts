@@ -1,5 +1,14 @@
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
-import { type Attributes, type Context, ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Phase } from '@hotswap/module-host';
+import {
+  type Attributes,
+  type Context,
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
 import type { Settings } from './settings.js';
 
 const traceparentPattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -30,35 +39,54 @@ export class Tracing {
     return new Tracing(attributes, () => sdk.shutdown());
   }
 
-  /** Runs `work` as a span below `traceparent` (W3C), that of the deployment it is done for. */
+  /** Runs `work` as a span below `traceparent` (W3C), that of the deployment it is done for; where it is done for none, as no span. */
   async run<T>(name: string, spec: ReleaseSpec, traceparent: string | null, work: () => Promise<T>): Promise<T> {
-    const attributes = {
-      ...this.attributes,
-      'hotswap.module': spec.module,
-      'hotswap.version': spec.version,
-      'hotswap.release': spec.digest,
-    };
-    const span = trace.getTracer('@hotswap/kernel-node').startSpan(name, { attributes }, contextOf(traceparent));
+    const parent = contextOf(traceparent);
+    if (parent === null) return work();
+    const span = this.begin(name, spec, parent);
     try {
-      return await work();
+      return await context.with(trace.setSpan(parent, span), work);
     } catch (error) {
-      span.recordException(error as Error);
-      span.setStatus({ code: SpanStatusCode.ERROR, message: (error as Error).message });
+      markFailed(span, (error as Error).message);
       throw error;
     } finally {
       span.end();
     }
   }
 
+  /** Tells what the host has done, at its own times. */
+  record({ phase, spec, traceparent, startedAt, endedAt, error }: Phase): void {
+    const parent = contextOf(traceparent);
+    if (parent === null) return;
+    const span = this.begin(phase, spec, parent, startedAt);
+    if (error !== null) markFailed(span, error, endedAt);
+    span.end(endedAt);
+  }
+
   /** Sends what is left. */
   close(): Promise<void> {
     return this.shutdown();
   }
+
+  private begin(name: string, spec: ReleaseSpec, parent: Context, startTime?: number): Span {
+    const attributes = {
+      ...this.attributes,
+      'hotswap.module': spec.module,
+      'hotswap.version': spec.version,
+      'hotswap.release': spec.digest,
+    };
+    return trace.getTracer('@hotswap/kernel-node').startSpan(name, { attributes, startTime }, parent);
+  }
 }
 
-function contextOf(traceparent: string | null): Context {
+function markFailed(span: Span, message: string, at?: number): void {
+  span.recordException({ name: 'Error', message }, at);
+  span.setStatus({ code: SpanStatusCode.ERROR, message });
+}
+
+function contextOf(traceparent: string | null): Context | null {
   const match = traceparentPattern.exec(traceparent ?? '');
-  if (!match) return ROOT_CONTEXT;
+  if (!match) return null;
   const [, traceId = '', spanId = '', flags = '00'] = match;
   return trace.setSpanContext(ROOT_CONTEXT, {
     traceId,

@@ -17,6 +17,7 @@ import {
 } from './lifecycle.js';
 import type { ModuleLog, ModuleLogEntry } from './module-log.js';
 import { entryPath, rssBytesMax } from './process-arguments.js';
+import type { MeasurePhase, PhaseName } from './phase.js';
 import { Pulse } from './pulse.js';
 import { environmentOf, releaseName, type LoadableRelease } from './release.js';
 import { readSecrets } from './secrets.js';
@@ -25,10 +26,16 @@ import type { HostTiming } from './timing.js';
 import type { ReleaseTraffic } from './traffic.js';
 import type { InstanceCall, InstanceStatistics, LoadResult } from './wire/messages.js';
 
-export type LoadRelease = (spec: ReleaseSpec, signal: AbortSignal) => Promise<LoadableRelease>;
+/** `traceparent` (W3C) is that of the assignment that the release is loaded for. */
+export type LoadRelease = (
+  spec: ReleaseSpec,
+  signal: AbortSignal,
+  traceparent: string | null,
+) => Promise<LoadableRelease>;
 
 export interface InstanceContext {
-  load: LoadRelease;
+  load(spec: ReleaseSpec, signal: AbortSignal): Promise<LoadableRelease>;
+  measure: MeasurePhase;
   log: ModuleLog;
   timing: HostTiming;
   traffic: ReleaseTraffic;
@@ -148,12 +155,9 @@ export class Instance {
 
   /** From active to deactivated, at once; the module's background work is told to end, and what is in flight may take so many seconds. */
   deactivate(drainSeconds: number): void {
-    this.#advance({ event: 'deactivated' });
-    void this.#hook('deactivate', this.context.timing.stopSeconds).catch((error: unknown) =>
-      this.#log('warn', 'host', `Deactivating failed: ${messageOf(error)}`),
-    );
-    this.#cooling = new AbortController();
-    void this.#drain(drainSeconds, this.#cooling.signal);
+    this.#standDown();
+    const { signal } = (this.#cooling = new AbortController());
+    void this.#measure('drain', () => this.#drain(drainSeconds, signal));
   }
 
   /** Ends what is in flight, whoever still waits for it. */
@@ -167,12 +171,19 @@ export class Instance {
   }
 
   /** Deactivates, drains, stops and ends it. For an instance that was never ready, see the signal of `raise`. */
-  async retire(drainSeconds: number): Promise<void> {
+  retire(drainSeconds: number): Promise<void> {
+    return this.#measure('retire', () => this.#retire(drainSeconds));
+  }
+
+  async #retire(drainSeconds: number): Promise<void> {
     const startedAt = performance.now();
-    if (this.#lifecycle.state === 'active') this.deactivate(drainSeconds);
+    const wasActive = this.#lifecycle.state === 'active';
+    if (wasActive) this.#standDown();
     this.#cooling.abort();
     if (canAdvance(this.#lifecycle, 'drain')) this.#advance({ event: 'drain' });
-    await this.#drain(drainSeconds, null);
+    const drain = () => this.#drain(drainSeconds, null);
+    // What rested was replaced, and drained, before.
+    await (wasActive ? this.#measure('drain', drain) : drain());
     const remaining = Math.max(0, drainSeconds - (performance.now() - startedAt) / 1000);
     await this.#hook('settle', Math.max(remaining, 0.1)).catch((error: unknown) =>
       this.#log('warn', 'host', `Work given to waitUntil was cut: ${messageOf(error)}`),
@@ -184,6 +195,13 @@ export class Instance {
     this.#stopPulse();
     await this.#process?.end();
     if (canAdvance(this.#lifecycle, 'retired')) this.#advance({ event: 'retired' });
+  }
+
+  #standDown(): void {
+    this.#advance({ event: 'deactivated' });
+    void this.#hook('deactivate', this.context.timing.stopSeconds).catch((error: unknown) =>
+      this.#log('warn', 'host', `Deactivating failed: ${messageOf(error)}`),
+    );
   }
 
   /** Waits until nothing is in flight; after so many seconds cuts what was so at the beginning, unless the signal is aborted before. */
@@ -201,10 +219,27 @@ export class Instance {
   }
 
   async #raise(signal: AbortSignal): Promise<void> {
-    const { load, timing } = this.context;
-    const fetched = await load(this.spec, signal);
+    const fetched = await this.context.load(this.spec, signal);
     signal.throwIfAborted();
     this.#advance({ event: 'verified' });
+    const hasHealth = await this.#measure('load', () => this.#load(fetched, signal));
+    this.#advance({ event: 'loaded' });
+    await this.#measure('start', () => this.#phase('start', { call: 'start' }, this.context.timing.startSeconds));
+    this.#advance({ event: 'started' });
+    const { health, smoke } = this.manifest;
+    if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth));
+    const send = (request: HostRequest) => this.send(request, uncounted);
+    if (smoke.length > 0) await this.#measure('smoke', () => smokeTest(send, smoke, health.timeoutSeconds));
+    this.#pulse = new Pulse(
+      this.context.timing,
+      () => this.#ping(),
+      (statistics) => this.#observe(statistics),
+      () => this.#stalled(),
+    );
+  }
+
+  /** Answers whether the module has a health check of its own. */
+  async #load(fetched: LoadableRelease, signal: AbortSignal): Promise<boolean> {
     const [directory, secrets] = await Promise.all([
       // What may be read is compared with real paths.
       realpath(fetched.directory),
@@ -217,31 +252,26 @@ export class Instance {
     this.#spawn(release);
     const entryUrl = pathToFileURL(entryPath(release)).href;
     const env = environmentOf(release, secrets);
-    const { hasHealth } = (await this.#phase(
-      'load',
-      { call: 'load', entryUrl, env },
-      timing.loadSeconds,
-    )) as LoadResult;
-    this.#advance({ event: 'loaded' });
-    await this.#phase('start', { call: 'start' }, timing.startSeconds);
-    this.#advance({ event: 'started' });
-    const { health, smoke } = release.manifest;
-    const send = (request: HostRequest) => this.send(request, uncounted);
-    if (hasHealth) await this.#phase('health', { call: 'health' }, health.timeoutSeconds);
-    if (health.path !== null) await checkHealthPath(send, health.path, health.timeoutSeconds);
-    await smokeTest(send, smoke, health.timeoutSeconds);
-    this.#pulse = new Pulse(
-      timing,
-      () => this.#ping(),
-      (statistics) => this.#observe(statistics),
-      () => this.#stalled(),
-    );
+    const call: InstanceCall = { call: 'load', entryUrl, env };
+    const { hasHealth } = (await this.#phase('load', call, this.context.timing.loadSeconds)) as LoadResult;
+    return hasHealth;
+  }
+
+  async #checkHealth(hasHealth: boolean): Promise<void> {
+    const { path, timeoutSeconds } = this.manifest.health;
+    if (hasHealth) await this.#phase('health', { call: 'health' }, timeoutSeconds);
+    if (path === null) return;
+    await checkHealthPath((request) => this.send(request, uncounted), path, timeoutSeconds);
   }
 
   #spawn(release: LoadableRelease): void {
     this.#process = new InstanceProcess(release, (level, source, message) => this.#log(level, source, message));
     this.#link = new InstanceLink(this.#process.socket, this.name, (broken) => void this.#gone(broken));
     this.#advance({ event: 'spawned' });
+  }
+
+  #measure<T>(phase: PhaseName, work: () => Promise<T>): Promise<T> {
+    return this.context.measure(phase, this.spec, work);
   }
 
   async #phase(kind: FailureKind, call: InstanceCall, timeoutSeconds: number): Promise<unknown> {

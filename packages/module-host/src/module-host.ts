@@ -4,6 +4,7 @@ import type { HostRequest, HostResponse } from './http.js';
 import type { LoadRelease } from './instance.js';
 import type { ModuleLog } from './module-log.js';
 import { ModuleSlot } from './module-slot.js';
+import type { Phase } from './phase.js';
 import { defaultTiming, type HostTiming } from './timing.js';
 
 export interface ModuleHostOptions {
@@ -12,6 +13,8 @@ export interface ModuleHostOptions {
   onChange(): void;
   /** Fetches, verifies and unpacks a release. @throws LoadError saying which of these failed. */
   load: LoadRelease;
+  /** Something that was done with a release has ended. */
+  onPhase?: (phase: Phase) => void;
   timing?: Partial<HostTiming>;
 }
 
@@ -74,10 +77,11 @@ export class ModuleHost {
   #slotOf(module: string): ModuleSlot {
     const known = this.#slots.get(module);
     if (known !== undefined) return known;
-    const { log, load, timing } = this.options;
+    const { log, load, timing, onPhase = () => undefined } = this.options;
     const slot = new ModuleSlot(module, {
       log,
       load,
+      onPhase,
       timing: { ...defaultTiming, ...timing },
       onChange: () => this.#changed(),
     });

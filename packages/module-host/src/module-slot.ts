@@ -2,12 +2,16 @@ import type { ModuleAssignment, ModuleReport, ReleaseSpec, TrafficSample } from 
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } from './http.js';
-import type { Instance, InstanceContext } from './instance.js';
+import type { Instance, InstanceContext, LoadRelease } from './instance.js';
+import { phaseMeasure, type MeasurePhase, type Phase } from './phase.js';
 import { ReleaseKeeper } from './release-keeper.js';
 import { ReleaseTraffic } from './traffic.js';
 import { WarmList } from './warm-list.js';
 
-export type SlotContext = Pick<InstanceContext, 'load' | 'log' | 'timing' | 'onChange'>;
+export interface SlotContext extends Pick<InstanceContext, 'log' | 'timing' | 'onChange'> {
+  load: LoadRelease;
+  onPhase: (phase: Phase) => void;
+}
 
 /**
  * One module on this node: which releases are kept started, and which of them a request is given to. Every change ends
@@ -33,12 +37,14 @@ export class ModuleSlot {
   #isDue = false;
   #inFlight = 0;
   #closeDrainSeconds: number | null = null;
+  readonly #measure: MeasurePhase;
 
   constructor(
     readonly module: string,
     private readonly context: SlotContext,
   ) {
     this.route = module;
+    this.#measure = phaseMeasure(() => this.#traceparent, context.onPhase);
   }
 
   assign(assignment: ModuleAssignment): void {
@@ -157,13 +163,23 @@ export class ModuleSlot {
     for (const [digest, keeper] of this.#keepers) if (!wanted.has(digest)) this.#release(keeper);
     for (const spec of wanted.values()) {
       if (this.#keepers.has(spec.digest)) continue;
-      const traffic = this.#trafficOf(spec);
-      const onChange = () => this.#changed();
-      this.#keepers.set(spec.digest, new ReleaseKeeper(spec, { ...this.context, traffic, onChange }));
+      this.#keepers.set(spec.digest, new ReleaseKeeper(spec, this.#instanceContext(spec)));
     }
     this.#updateWarm();
     const target = this.#flipTarget();
     if (target !== null && target !== this.#active && !this.#isFlipping) void this.#flip(target);
+  }
+
+  #instanceContext(spec: ReleaseSpec): InstanceContext {
+    const { load, log, timing } = this.context;
+    return {
+      load: (wanted, signal) => load(wanted, signal, this.#traceparent),
+      log,
+      timing,
+      measure: this.#measure,
+      traffic: this.#trafficOf(spec),
+      onChange: () => this.#changed(),
+    };
   }
 
   /** Releases to be kept started now, by digest. */
@@ -203,16 +219,10 @@ export class ModuleSlot {
   async #flip(next: Instance): Promise<void> {
     this.#isFlipping = true;
     try {
-      await next.activate();
-      if (this.#flipTarget() !== next) return this.#deactivate(next);
-      const previous = this.#active;
-      this.#active = next;
-      this.#tellFlip(next, previous);
-      if (previous?.state === 'active') this.#deactivate(previous);
-      this.#lastActive = next.spec;
-      this.route = next.manifest.route;
-      if (next.spec.digest === this.#assignment?.active?.digest) this.#hasServedActive = true;
-      this.#keepers.get(next.spec.digest)?.confirm();
+      await this.#measure('activate', next.spec, async () => {
+        await next.activate();
+        this.#pointTo(next);
+      });
     } catch (error) {
       const keeper = this.#keepers.get(next.spec.digest);
       // One that has died meanwhile is its keeper's business.
@@ -223,6 +233,19 @@ export class ModuleSlot {
       this.#isFlipping = false;
       this.#changed();
     }
+  }
+
+  /** To an instance that was just activated, unless something else is asked for by now. */
+  #pointTo(next: Instance): void {
+    if (this.#flipTarget() !== next) return this.#deactivate(next);
+    const previous = this.#active;
+    this.#active = next;
+    this.#tellFlip(next, previous);
+    if (previous?.state === 'active') this.#deactivate(previous);
+    this.#lastActive = next.spec;
+    this.route = next.manifest.route;
+    if (next.spec.digest === this.#assignment?.active?.digest) this.#hasServedActive = true;
+    this.#keepers.get(next.spec.digest)?.confirm();
   }
 
   #tellFlip(next: Instance, previous: Instance | null): void {
@@ -254,6 +277,10 @@ export class ModuleSlot {
       this.#changed();
     });
     this.#draining.set(instance, retired);
+  }
+
+  get #traceparent(): string | null {
+    return this.#assignment?.traceparent ?? null;
   }
 
   get #drainSeconds(): number {

@@ -1,0 +1,44 @@
+import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { messageOf } from './errors.js';
+
+export type PhaseName = 'load' | 'start' | 'health' | 'smoke' | 'activate' | 'drain' | 'retire';
+
+/** One thing that was done with a release, when it has ended. */
+export interface Phase {
+  spec: ReleaseSpec;
+  /** W3C traceparent of the assignment that was in force when it began. */
+  traceparent: string | null;
+  /**
+   * `activate` ends when the pointer is set to the release; `drain` lasts from when it was replaced until nothing is in flight, or was cut;
+   * `retire` from when it is not wanted any more until its process has ended.
+   */
+  phase: PhaseName;
+  /** Milliseconds since 1970, with fractions. */
+  startedAt: number;
+  endedAt: number;
+  /** Why it failed; null: it did not. */
+  error: string | null;
+}
+
+/** Runs `work`, tells how long it took and whether it failed, and answers as it did. */
+export type MeasurePhase = <T>(phase: PhaseName, spec: ReleaseSpec, work: () => Promise<T>) => Promise<T>;
+
+/** @param traceparent of the assignment in force at the time of the call. */
+export function phaseMeasure(traceparent: () => string | null, onPhase: (phase: Phase) => void): MeasurePhase {
+  return async (phase, spec, work) => {
+    const begun = { spec, traceparent: traceparent(), phase, startedAt: now() };
+    try {
+      const result = await work();
+      onPhase({ ...begun, endedAt: now(), error: null });
+      return result;
+    } catch (error) {
+      onPhase({ ...begun, endedAt: now(), error: messageOf(error) });
+      throw error;
+    }
+  };
+}
+
+/** Monotonic within the process. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
