@@ -16,11 +16,11 @@ import { ReadinessGate } from './traffic/readiness-gate.js';
 import { Reporter } from './agent/reporter.js';
 import { Router } from './traffic/router.js';
 import { advertisedAddress, type Settings } from './settings.js';
-import { Tracing } from './tracing.js';
+import { traceIdOf, Tracing } from './tracing.js';
 import { type Readiness, TrafficServer } from './traffic/traffic-server.js';
 
 const lastReportMs = 3_000;
-const tracingShutdownMs = 2_000;
+const tracingShutdownMs = 1_000;
 const hurriedDrainSeconds = 1;
 
 /** Why a node ended: it was told to, or the control plane wants it no more. */
@@ -237,7 +237,10 @@ export class KernelNode {
     this.reporter.noticeState();
   }
 
+  /** What the host says of a module is about the deployment that asked for it; what the module says is not. */
   private logModule({ level, source, module, release, pid, message }: ModuleLogEntry): void {
-    this.log[level]({ module: release ?? module, source, pid }, message);
+    const assignment = source === 'host' && this.desired.assignments.find((each) => each.module === module);
+    const traceId = (assignment && traceIdOf(assignment.traceparent)) || undefined;
+    this.log[level]({ module: release ?? module, source, pid, traceId }, message);
   }
 }

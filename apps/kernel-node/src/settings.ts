@@ -24,6 +24,7 @@ export interface Settings {
   lameDuckSeconds: number;
   drainSeconds: number;
   logLevel: (typeof logLevels)[number];
+  /** Null: nothing is traced. */
   traceEndpoint: string | null;
 }
 
@@ -87,7 +88,9 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     lameDuckSeconds: number('HOTSWAP_LAME_DUCK_SECONDS', 5, 3600, false),
     drainSeconds: number('HOTSWAP_DRAIN_SECONDS', 30, 3600, false),
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), logLevels, 'info'),
-    traceEndpoint: url('OTEL_EXPORTER_OTLP_ENDPOINT', text('OTEL_EXPORTER_OTLP_ENDPOINT')),
+    traceEndpoint:
+      url('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', text('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT')) ??
+      url('OTEL_EXPORTER_OTLP_ENDPOINT', text('OTEL_EXPORTER_OTLP_ENDPOINT')),
   };
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;

@@ -27,9 +27,10 @@ export class Tracing {
     const { NodeSDK } = await import('@opentelemetry/sdk-node');
     const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
     // The exporter reads its endpoint, headers and time-outs from the OTEL_EXPORTER_OTLP_ variables.
+    // The other detectors would tell the command line and who runs it.
+    process.env['OTEL_NODE_RESOURCE_DETECTORS'] ??= 'env,serviceinstance';
     const sdk = new NodeSDK({
-      serviceName: 'kernel-node',
-      autoDetectResources: false,
+      serviceName: process.env['OTEL_SERVICE_NAME'] ?? 'kernel-node',
       traceExporter: new OTLPTraceExporter(),
       metricReaders: [],
       logRecordProcessors: [],
@@ -82,6 +83,10 @@ export class Tracing {
 function markFailed(span: Span, message: string, at?: number): void {
   span.recordException({ name: 'Error', message }, at);
   span.setStatus({ code: SpanStatusCode.ERROR, message });
+}
+
+export function traceIdOf(traceparent: string | null): string | null {
+  return traceparentPattern.exec(traceparent ?? '')?.[1] ?? null;
 }
 
 function contextOf(traceparent: string | null): Context | null {

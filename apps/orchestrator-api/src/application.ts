@@ -14,6 +14,7 @@ import type { Trust } from '@hotswap/module-kit';
 import { OrchestratorModule } from '@hotswap/orchestrator';
 import type { Logger } from 'pino';
 import { NestLog } from './log.js';
+import { nameRequestSpans } from './name-request-spans.js';
 import type { Settings } from './settings.js';
 
 /** The whole control plane, put together and initialised; `listen` makes it reachable. */
@@ -49,6 +50,7 @@ export async function createApplication(
     // The process itself speaks plain HTTP; who puts TLS before it decides.
     strictTransportSecurity: false,
   });
+  nameRequestSpans(app);
   observeRequests(adapter.getInstance(), app.get(PrometheusMetrics));
   mountDocumentation(app);
   return app;

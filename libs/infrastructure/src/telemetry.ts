@@ -1,20 +1,22 @@
 import type { NodeSDK } from '@opentelemetry/sdk-node';
 import { createRequire } from 'node:module';
+import { chosenSpanIds } from './tracing/chosen-span-ids.js';
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Loaded before everything else (`node --import @hotswap/infrastructure/telemetry …`), so that HTTP and Postgres clients are instrumented when they are
- * first used. Does nothing unless OTEL_EXPORTER_OTLP_ENDPOINT is set; the exporter reads that and the other OTEL_ variables. Spans are sent in the
- * background from a bounded queue: a collector that is away costs spans, nothing else.
+ * Loaded before everything else, so that HTTP and Postgres clients are instrumented when they are first used. Does nothing unless
+ * OTEL_EXPORTER_OTLP_ENDPOINT (or …_TRACES_ENDPOINT) is set; the SDK and the exporter read that and the other OTEL_ variables. Spans are sent in
+ * the background from a bounded queue: a collector that is away costs spans, nothing else.
  */
 
-const shutdownMilliseconds = 3_000;
+const shutdownMilliseconds = 1_000;
 /** Calls that come all the time and belong to no deployment. */
-const quietPaths = /^\/(health|metrics|internal\/v1\/nodes\/[^/]+\/(reports|document))(\/|\?|$)/;
+const quietPaths = /^\/(health|metrics|internal\/v1\/(nodes|artifacts))(\/|\?|$)/;
 
-const sdk = process.env['OTEL_EXPORTER_OTLP_ENDPOINT'] ? await startSdk() : null;
+const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT } = process.env;
+const sdk = OTEL_EXPORTER_OTLP_ENDPOINT || OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ? await startSdk() : null;
 
-/** Sends what is left, for at most 3 s. Never throws. */
+/** Sends what is left, for at most 1 s. Never throws. */
 export async function shutdownTelemetry(): Promise<void> {
   if (!sdk) return;
   const timeout = new AbortController();
@@ -29,10 +31,12 @@ async function startSdk(): Promise<NodeSDK> {
   const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http');
   const { HttpInstrumentation } = await import('@opentelemetry/instrumentation-http');
   const { PgInstrumentation } = await import('@opentelemetry/instrumentation-pg');
+  // The other detectors would tell the command line and who runs it.
+  process.env['OTEL_NODE_RESOURCE_DETECTORS'] ??= 'env,serviceinstance';
   const started = new NodeSDK({
     serviceName: process.env['OTEL_SERVICE_NAME'] ?? 'orchestrator-api',
-    autoDetectResources: false,
     traceExporter: new OTLPTraceExporter(),
+    idGenerator: chosenSpanIds,
     metricReaders: [],
     logRecordProcessors: [],
     instrumentations: [

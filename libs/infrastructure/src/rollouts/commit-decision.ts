@@ -11,12 +11,15 @@ import { writeAssignments } from '../clusters/write-assignments.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { isConflictOn } from '../database/postgres-error.js';
 import { saveReleases } from '../releases.js';
+import { traceDecision, traceparentOfDecision } from '../tracing/deployment-trace.js';
 import { notifyWake } from '../wake.js';
 import { changesSomething, eventsOf, isNewRollback } from './events-of.js';
 import { writeEvents } from './write-events.js';
 import { writeStages } from './write-stages.js';
 
 type CommitOutcome = 'committed' | 'superseded';
+/** `decidedAt` is null for one more look at the same wait, which is not kept. */
+type Written = { decidedAt: Date | null } | 'superseded';
 
 const logger = new Logger('Rollouts');
 
@@ -27,9 +30,13 @@ export async function commitDecision(
   decision: PipelineDecision,
 ): Promise<CommitOutcome> {
   try {
-    const outcome = await inTransaction(dataSource, (manager) => write(manager, view, decision));
-    if (outcome === 'superseded') await releaseClaim(dataSource, view);
-    return outcome;
+    const written = await inTransaction(dataSource, (manager) => write(manager, view, decision));
+    if (written === 'superseded') {
+      await releaseClaim(dataSource, view);
+      return written;
+    }
+    if (written.decidedAt) traceDecision(view, decision, written.decidedAt.getTime());
+    return 'committed';
   } catch (error) {
     if (!isConflictOn('deployment_stage_unfinished', error)) throw error;
     logger.warn(
@@ -39,7 +46,7 @@ export async function commitDecision(
   }
 }
 
-async function write(manager: EntityManager, view: DeploymentView, decision: PipelineDecision): Promise<CommitOutcome> {
+async function write(manager: EntityManager, view: DeploymentView, decision: PipelineDecision): Promise<Written> {
   const isChange = changesSomething(view, decision);
   await writeDeployment(manager, view, decision, isChange);
   if (view.environment) await checkEnvironment(manager, view, view.environment);
@@ -48,11 +55,11 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
   await writeAssignments(manager, toPlans(view, decision));
   await requestEvidence(manager, decision);
-  await keepDecision(manager, view, decision, isChange);
+  const decidedAt = await keepDecision(manager, view, decision, isChange);
   const events = eventsOf(view, decision);
   await writeEvents(manager, view.deployment.id, events);
   if (isChange || events.length > 0) await notifyWake(manager);
-  return 'committed';
+  return { decidedAt };
 }
 
 /** A decision that changes nothing keeps the revision: it takes nothing away from anyone who has read the same. */
@@ -86,7 +93,7 @@ async function writeDeployment(
       decision.usesPromotion,
     ],
   );
-  if (count === 0) throw new Abandoned<CommitOutcome>('superseded');
+  if (count === 0) throw new Abandoned<Written>('superseded');
 }
 
 async function checkEnvironment(
@@ -106,7 +113,7 @@ async function checkEnvironment(
     environment?.policy_revision === revisions.policy &&
     environment.membership_revision === revisions.membership &&
     (current?.revision ?? 0) === revisions.record;
-  if (!isUnmoved) throw new Abandoned<CommitOutcome>('superseded');
+  if (!isUnmoved) throw new Abandoned<Written>('superseded');
 }
 
 async function writeSlot(
@@ -135,7 +142,7 @@ async function writeSlot(
       revisions.record,
     ],
   );
-  if (written.length === 0) throw new Abandoned<CommitOutcome>('superseded');
+  if (written.length === 0) throw new Abandoned<Written>('superseded');
 }
 
 async function requestEvidence(manager: EntityManager, { evidence }: PipelineDecision): Promise<void> {
@@ -149,19 +156,23 @@ async function requestEvidence(manager: EntityManager, { evidence }: PipelineDec
   );
 }
 
-/** Every decision that changed something, and every other one whose kind or code is not the newest one's: a wait is kept once. */
+/**
+ * Keeps every decision that changed something, and every other one whose kind or code is not the newest one's: a wait is kept once. Answers when,
+ * or null.
+ */
 async function keepDecision(
   manager: EntityManager,
   view: DeploymentView,
   decision: PipelineDecision,
   isChange: boolean,
-): Promise<void> {
-  await manager.query(
+): Promise<Date | null> {
+  const [kept] = await manager.query<{ at: Date }[]>(
     `INSERT INTO hotswap.decision (deployment_id, stage_id, at, kind, because, changes, revisions)
      SELECT $1::uuid, $2::uuid, now(), $3::text, $4::jsonb, $5::jsonb, $6::jsonb
      WHERE $7 OR NOT EXISTS (
        SELECT FROM (SELECT kind, because FROM hotswap.decision WHERE deployment_id = $1 ORDER BY id DESC LIMIT 1) AS newest
-       WHERE newest.kind = $3 AND newest.because ->> 'code' = $4::jsonb ->> 'code')`,
+       WHERE newest.kind = $3 AND newest.because ->> 'code' = $4::jsonb ->> 'code')
+     RETURNING at`,
     [
       view.deployment.id,
       decision.stageId,
@@ -172,6 +183,7 @@ async function keepDecision(
       isChange,
     ],
   );
+  return kept?.at ?? null;
 }
 
 /** A decision's writes with releases as digests: their contents are in `release`. */
@@ -198,12 +210,9 @@ function releasesOf({ stages, slot, assign }: PipelineDecision): (Release | null
   ];
 }
 
-function toPlans({ deployment }: DeploymentView, { assign }: PipelineDecision) {
-  return assign.map((planned) => ({
-    ...planned,
-    module: deployment.module,
-    traceparent: deployment.traceparent,
-  }));
+function toPlans(view: DeploymentView, { assign }: PipelineDecision) {
+  const traceparent = traceparentOfDecision(view);
+  return assign.map((planned) => ({ ...planned, module: view.deployment.module, traceparent }));
 }
 
 /** Whoever comes next may look at once. */
