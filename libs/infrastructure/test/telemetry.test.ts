@@ -12,7 +12,10 @@ afterEach(() => {
 });
 
 /** Serves two requests in a process that preloads the telemetry, as the control plane does. */
-async function serveTwo(endpoint: string | undefined): Promise<{ code: number | null; output: string }> {
+async function serveTwo(
+  endpoint: string | undefined,
+  variables: NodeJS.ProcessEnv = {},
+): Promise<{ code: number | null; output: string }> {
   const script = `
     import { createServer } from 'node:http';
     import { shutdownTelemetry } from '@hotswap/infrastructure/telemetry';
@@ -23,11 +26,12 @@ async function serveTwo(endpoint: string | undefined): Promise<{ code: number | 
       server.close();
       await shutdownTelemetry();
       console.log('ended');
+      process.exit();
     });`;
   const child = spawn(
     process.execPath,
     ['--import', '@hotswap/infrastructure/telemetry', '--input-type=module', '--eval', script],
-    { cwd: workspace, env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } },
+    { cwd: workspace, env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, ...variables } },
   );
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -43,6 +47,16 @@ describe('telemetry', () => {
 
   it('breaks nothing when the collector is away', async () => {
     const { code, output } = await serveTwo('http://127.0.0.1:9');
+    expect(code).toBe(0);
+    expect(output).toContain('ended');
+  });
+
+  it('waits for a collector that never answers no longer than its deadline', async () => {
+    collector = createServer(() => undefined);
+    await new Promise<void>((resolve) => collector!.listen(0, '127.0.0.1', resolve));
+    const { port } = collector.address() as AddressInfo;
+    const { code, output } = await serveTwo(`http://127.0.0.1:${port}`, { OTEL_EXPORTER_OTLP_TIMEOUT: '600000' });
+    collector.closeAllConnections();
     expect(code).toBe(0);
     expect(output).toContain('ended');
   });
