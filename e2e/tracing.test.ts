@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePort, startLocalCluster, type Environment, type LocalCluster } from './support/local-cluster.js';
 import { printTrace, TraceCollector, type CollectedSpan } from './support/trace-collector.js';
 import { waitFor } from './support/wait-for.js';
@@ -29,8 +31,7 @@ describe('The trace of a deployment', () => {
   let deployment: DeploymentBody;
   beforeAll(async () => {
     collector = await TraceCollector.start();
-    cluster = await startLocalCluster({ env: { ...fewNodes, OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint } });
-    await hurry(cluster);
+    cluster = await startHurriedCluster(collector.endpoint);
   }, 120_000);
   afterAll(async () => {
     await cluster.stop();
@@ -73,6 +74,11 @@ describe('The trace of a deployment', () => {
     expect(spans.filter(({ failed }) => failed)).toEqual([]);
   }, 90_000);
 
+  it.each(['orchestrator-api', 'kernel-node-production-1'])('is named by log lines of %s', (name) => {
+    const lines = readFileSync(join(cluster.dataDirectory, 'log', `${name}.log`), 'utf8').split('\n');
+    expect(lines.filter((line) => line.includes(`"traceId":"${deployment.traceId}"`))).not.toEqual([]);
+  });
+
   it('goes on with the way back of a finished deployment', async () => {
     const { traceId, id } = deployment;
     const { status } = await cluster.post(`/api/v1/deployments/${id}/rollback`);
@@ -82,11 +88,11 @@ describe('The trace of a deployment', () => {
       name === 'activate' &&
       attributes['hotswap.version'] === '2.0.0' &&
       attributes['hotswap.environment'] === 'Production';
-    const spans = await waitFor('the way back', () => {
+    await waitFor('the way back', () => {
       const seen = collector.of(traceId);
-      const isTold = seen.some(({ name }) => name === 'rollback') && seen.filter(isBack).length === 2;
-      return isTold && seen;
+      return seen.some(({ name }) => name === 'rollback') && seen.filter(isBack).length === 2;
     });
+    const spans = collector.of(traceId);
     expectOneTree(spans);
     expect(spans.filter(({ name }) => name === 'deployment').length).toBe(1);
     for (const activate of spans.filter(isBack)) expect(ancestry(spans, activate)[2]).toBe('stage Deploy Production');
@@ -95,8 +101,7 @@ describe('The trace of a deployment', () => {
 
 describe('A collector that is away', () => {
   it('costs the first deployments nothing but their traces', async () => {
-    const nobody = `http://127.0.0.1:${await freePort()}`;
-    const cluster = await startLocalCluster({ env: { ...fewNodes, OTEL_EXPORTER_OTLP_ENDPOINT: nobody } });
+    const cluster = await startHurriedCluster(`http://127.0.0.1:${await freePort()}`);
     const { body } = await cluster.get<{ items: DeploymentBody[] }>('/api/v1/deployments');
     const code = await cluster.stop();
     expect(body.items.length).toBeGreaterThan(0);
@@ -115,26 +120,41 @@ function expectOneTree(spans: readonly CollectedSpan[]): void {
   expect(adrift).toEqual([]);
 }
 
-/** Shorter times than npm start's, and no warm release, so that the replaced one is retired within the test. */
-async function hurry(on: LocalCluster): Promise<void> {
-  for (const environment of environments) {
-    const path = `/api/v1/clusters/${environment}/policy`;
-    const { headers, body } = await on.get<Record<string, unknown>>(path);
-    const canary = {
-      scout: null,
-      steps: [10, 100].map((percent) => ({ percent, minimumSeconds: 0, maximumSeconds: 1 })),
-    };
-    const policy = {
-      ...body,
-      canary,
-      blueGreen: { autoPromote: true, bakeSeconds: 0 },
-      warmSeconds: 1,
-      validateSeconds: 1,
-      drainSeconds: 1,
-    };
-    const { status } = await on.put(path, policy, { 'if-match': headers.get('etag') ?? '' });
-    expect(status).toBe(200);
+/** A cluster with the first releases deployed, and with shorter times than npm start's. */
+async function startHurriedCluster(endpoint: string): Promise<LocalCluster> {
+  const cluster = await startLocalCluster({
+    env: { ...fewNodes, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
+    until: 'ready',
+  });
+  try {
+    for (const environment of environments) {
+      // The launcher may write its own policy at the same time: then it is read again.
+      await waitFor(`the policy of ${environment}`, () => hurry(cluster, environment));
+    }
+    await waitFor('the first releases', () => cluster.output.includes('Every cluster is Healthy'));
+    return cluster;
+  } catch (error) {
+    await cluster.stop();
+    throw error;
   }
+}
+
+/** Nothing is kept warm, so that what was replaced is retired within the test. */
+async function hurry(on: LocalCluster, environment: Environment): Promise<boolean> {
+  const path = `/api/v1/clusters/${environment}/policy`;
+  const { headers, body } = await on.get<object>(path);
+  const steps = [10, 100].map((percent) => ({ percent, minimumSeconds: 0, maximumSeconds: 1 }));
+  const policy = {
+    ...body,
+    canary: { scout: null, steps },
+    rolling: { maxUnavailable: '25%', maxSurge: '0', minimumReadySeconds: 2 },
+    blueGreen: { autoPromote: true, bakeSeconds: 0 },
+    warmSeconds: 1,
+    drainSeconds: 1,
+    validateSeconds: 1,
+  };
+  const { status } = await on.put(path, policy, { 'if-match': headers.get('etag') ?? '' });
+  return status === 200;
 }
 
 async function nodesByEnvironment(from: LocalCluster): Promise<Map<string, string>> {

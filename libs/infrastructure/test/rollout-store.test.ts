@@ -250,7 +250,9 @@ describe('committing', () => {
           ...planOf(releaseOf('1.0.0'), releaseOf('2.0.0'), 12.5),
           policy: { warmSeconds, drainSeconds },
           // Of the decision, in the deployment's trace.
-          traceparent: expect.stringMatching(/^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/),
+          traceparent: expect.stringMatching(
+            /^00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[0-9a-f]{16}-01$/,
+          ),
         },
       ],
     });
