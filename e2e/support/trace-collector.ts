@@ -14,8 +14,11 @@ export interface CollectedSpan {
   startedAt: number;
   endedAt: number;
   failed: boolean;
-  attributes: Record<string, unknown>;
+  attributes: Record<string, AttributeValue>;
 }
+
+/** Texts and whole numbers as they are, everything else as its JSON. */
+type AttributeValue = string | number;
 
 interface OtlpAttribute {
   key: string;
@@ -99,12 +102,12 @@ function lineOf(
   begin: number,
 ) {
   const at = ((startedAt - begin) / 1000).toFixed(3).padStart(8);
-  const node = attributes['hotswap.node'] === undefined ? '' : ` @ ${String(attributes['hotswap.environment'])}`;
-  const release = node && ` ${String(attributes['hotswap.node']).slice(0, 8)} ${String(attributes['hotswap.version'])}`;
-  const because =
-    attributes['hotswap.reason.code'] === undefined ? '' : ` (${String(attributes['hotswap.reason.code'])})`;
+  const text = (key: string) => String(attributes[`hotswap.${key}`]);
+  const isNodes = attributes['hotswap.node'] !== undefined;
+  const where = isNodes ? ` ${text('version')} @ ${text('environment')} ${text('node').slice(0, 8)}` : '';
+  const because = attributes['hotswap.reason.code'] === undefined ? '' : ` (${text('reason.code')})`;
   const milliseconds = Math.round(endedAt - startedAt);
-  return `${at} s ${'  '.repeat(depth)}${name}${node}${release}${because} ${milliseconds} ms${failed ? ' FAILED' : ''} [${service}]`;
+  return `${at} s ${'  '.repeat(depth)}${name}${where}${because} ${milliseconds} ms${failed ? ' FAILED' : ''} [${service}]`;
 }
 
 function toSpan(service: string, span: OtlpSpan): CollectedSpan {
@@ -121,6 +124,8 @@ function toSpan(service: string, span: OtlpSpan): CollectedSpan {
   };
 }
 
-function toObject(attributes: readonly OtlpAttribute[]): Record<string, unknown> {
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue ?? value]));
+function toObject(attributes: readonly OtlpAttribute[]): Record<string, AttributeValue> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue ?? JSON.stringify(value)]),
+  );
 }
