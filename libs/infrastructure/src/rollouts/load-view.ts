@@ -51,7 +51,7 @@ async function loadStageEnvironment(
     policy,
     record: record ?? emptyRecord(stage.environment, deployment.module),
     target,
-    traffic: await loadTraffic(manager, stage.environment, target, stage.progress),
+    traffic: await loadTraffic(manager, stage.environment, target, stage),
   };
   return {
     environment,
