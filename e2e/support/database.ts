@@ -36,3 +36,27 @@ export async function inDatabase<Row extends object>(
     await client.end();
   }
 }
+
+/** A copy of the whole database beside it, as a backup has it. The orchestrator must be away: sessions of others are ended. */
+export async function takeCopy(cluster: LocalCluster, name: string): Promise<void> {
+  await asAdministrator(cluster, endSessions, `CREATE DATABASE ${name} TEMPLATE hotswap`);
+}
+
+/** The copy takes the place of the database, under whoever uses it. */
+export async function replaceByCopy(cluster: LocalCluster, name: string): Promise<void> {
+  await asAdministrator(cluster, 'DROP DATABASE hotswap WITH (FORCE)', `ALTER DATABASE ${name} RENAME TO hotswap`);
+}
+
+const endSessions = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'hotswap'`;
+
+async function asAdministrator(cluster: LocalCluster, ...statements: string[]): Promise<void> {
+  const url = new URL(databaseUrl(cluster));
+  url.pathname = '/postgres';
+  const client = new pg.Client({ connectionString: url.href, query_timeout: 60_000 });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
