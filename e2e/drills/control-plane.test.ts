@@ -7,6 +7,13 @@ import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { publishVersion } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
 
+interface DeploymentEvent {
+  type: string;
+  stage: string | null;
+  environment: string | null;
+  data: { number?: number };
+}
+
 /** The tests build on each other; each leaves the cluster Healthy. */
 describe('The orchestrator', () => {
   let cluster: LocalCluster;
@@ -79,12 +86,10 @@ describe('The orchestrator', () => {
         const deployment = await waitForEnd(cluster, id);
         expect(deployment.status).toBe('Succeeded');
 
-        const events = await cluster.get<{ items: { type: string; environment: string | null; data: object }[] }>(
-          `/api/v1/deployments/${id}/events?limit=200`,
-        );
+        const events = await cluster.get<{ items: DeploymentEvent[] }>(`/api/v1/deployments/${id}/events?limit=200`);
         const steps = events.body.items
           .filter(({ type }) => type === 'step-advanced' || type === 'stage-started')
-          .map(({ type, environment, data }) => `${type} ${environment} ${(data as { number?: number }).number ?? ''}`);
+          .map(({ type, stage, environment, data }) => `${type} ${stage} ${environment} ${data.number ?? ''}`);
         expect(steps.length).toBeGreaterThan(8);
         expect(new Set(steps).size).toBe(steps.length);
       });
