@@ -49,6 +49,16 @@ describe('A deployment to Production', () => {
     expect(world.serving('Production')).toEqual(['v2', 'v2']);
   });
 
+  it('mends a stable release that runs nowhere at once, whatever the strategy', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    world.broken.add('1.0.0');
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+    const strategies = world.stages.filter(({ name }) => name === 'Deploy').map(({ strategy }) => strategy);
+    expect(strategies).toEqual(['Direct', 'Direct', 'Direct', 'Direct']);
+    expect(world.serving('Production')).toEqual(['v2', 'v2']);
+  });
+
   it('ends Failed before any node is touched when the signature is refused', async () => {
     const world = new World({ stable: 'v1', target: 'v2' });
     world.signature = 'Refused';
