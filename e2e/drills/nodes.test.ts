@@ -34,7 +34,8 @@ describe('A node', () => {
   }
   async function addressesBut(...names: string[]): Promise<string[]> {
     const hit = await Promise.all(names.map(async (name) => (await nodeOf(name)).address));
-    return (await cluster.addresses('Production')).filter((address) => !hit.includes(address));
+    const nodes = (await cluster.nodes('Production')).filter(({ state }) => state !== 'Gone');
+    return nodes.map(({ address }) => address).filter((address) => !hit.includes(address));
   }
   const isServing = async (address: string) => (await fetch(`${address}/health/ready`)).ok;
 
