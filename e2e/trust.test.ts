@@ -171,5 +171,6 @@ function withChange(bytes: Buffer): Buffer {
 const sayYes = [
   `CREATE FUNCTION hotswap.say_yes() RETURNS trigger LANGUAGE plpgsql AS
    $$ BEGIN NEW.status := 'Passed'; RETURN NEW; END $$`,
-  `CREATE TRIGGER say_yes BEFORE INSERT OR UPDATE ON hotswap.evidence FOR EACH ROW EXECUTE FUNCTION hotswap.say_yes()`,
+  `CREATE TRIGGER say_yes BEFORE UPDATE ON hotswap.evidence FOR EACH ROW WHEN (NEW.status = 'Refused')
+   EXECUTE FUNCTION hotswap.say_yes()`,
 ];
