@@ -219,6 +219,20 @@ describe('What people say on the way', () => {
     });
     expect(successor.deployment.status).toBe('Succeeded');
   });
+
+  it('superseding is the way out of a rollback onto a stable release that runs nowhere', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    let heldPasses = 0;
+    await run(world, () => {
+      if (world.statusOf('Deploy', 'Staging') === 'Running')
+        ['1.0.0', '2.0.0'].forEach((each) => world.broken.add(each));
+      if (world.deployment.reason.code === 'stable-broken' && ++heldPasses === 100)
+        world.request({ kind: 'supersede', by: 'other', at: world.now });
+    });
+    expect(heldPasses).toBeGreaterThanOrEqual(100);
+    expect(world.deployment).toMatchObject({ status: 'Superseded', rollbackReason: { code: 'target-failed' } });
+    expect(world.records.get('Staging')).toMatchObject({ release: { version: '1.0.0' }, ownerStageId: null });
+  });
 });
 
 describe('Whatever happens on the way', () => {
