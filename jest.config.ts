@@ -12,7 +12,12 @@ const config: Config = {
     },
     {
       displayName: 'e2e',
-      testMatch: ['<rootDir>/e2e/**/*.test.ts'],
+      testMatch: ['<rootDir>/e2e/*.test.ts'],
+      ...shared(),
+    },
+    {
+      displayName: 'drills',
+      testMatch: ['<rootDir>/e2e/drills/*.test.ts'],
       ...shared(),
     },
   ],

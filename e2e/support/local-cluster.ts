@@ -139,10 +139,19 @@ export class LocalCluster {
     process.kill(this.pid(name), 'SIGKILL');
   }
 
+  /** Stops the launcher from noticing anything, so that nothing is started again, until it is let go. */
+  holdLauncher(): void {
+    this.launcher.kill('SIGSTOP');
+  }
+  letLauncherGo(): void {
+    this.launcher.kill('SIGCONT');
+  }
+
   /** Ends it as Ctrl-C does; answers the launcher's exit code. Calling it again does nothing. */
   async stop(): Promise<number | null> {
     if (!this.hasEnded) {
       const exited = once(this.launcher, 'exit');
+      this.letLauncherGo();
       this.launcher.kill('SIGINT');
       await exited;
     }

@@ -9,7 +9,10 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
     super();
   }
 
-  /** Replicas take turns at the row, so that a gap is written once. A clock that was set back moves nothing. */
+  /**
+   * Replicas take turns at the row, so that a gap is written once; what was asked of the control plane and not answered gets that time
+   * back. A clock that was set back moves nothing.
+   */
   async beat(): Promise<void> {
     await this.dataSource.query(
       `WITH newest AS MATERIALIZED (
@@ -17,6 +20,9 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
        ), gap AS (
          INSERT INTO hotswap.listening_gap (from_at, to_at)
          SELECT at, now FROM newest WHERE now - at > $1 * interval '1 millisecond'
+       ), delayed AS (
+         UPDATE hotswap.evidence SET deadline_at = deadline_at + (newest.now - newest.at)
+         FROM newest WHERE status = 'Requested' AND newest.now - newest.at > $1 * interval '1 millisecond'
        )
        INSERT INTO hotswap.control_plane_beat AS beat (at)
        SELECT coalesce((SELECT greatest(at, now) FROM newest), clock_timestamp())

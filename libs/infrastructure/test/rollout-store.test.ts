@@ -367,4 +367,22 @@ describe('evidence', () => {
     expect(evidence[0]!.deadlineAt - evidence[0]!.requestedAt).toBe(30_000);
     expect(await world.evidence.claimRequested(5, 60)).toEqual([]);
   });
+
+  it('has its deadline put off by the time in which nobody listened', async () => {
+    const { id, stageId } = await requested();
+    const shift = (table: string, columns: string[]) =>
+      world.rows(
+        `UPDATE ${table} SET ${columns.map((name) => `${name} = ${name} - interval '10 minutes'`).join(', ')}`,
+      );
+    await shift('hotswap.control_plane_beat', ['at']);
+    await shift('hotswap.evidence', ['requested_at', 'deadline_at']);
+    const before = await world.view(id);
+    expect(before.evidence[0]!.deadlineAt).toBe(before.now);
+    await world.clock.beat();
+    await world.clock.beat();
+    const { evidence } = await world.view(id);
+    expect(evidence[0]!.deadlineAt - evidence[0]!.requestedAt).toBeGreaterThanOrEqual(630_000);
+    expect(evidence[0]!.deadlineAt - evidence[0]!.requestedAt).toBeLessThan(900_000);
+    expect(await world.evidence.claimRequested(5, 60)).toMatchObject([{ stageId }]);
+  });
 });

@@ -8,6 +8,8 @@ import {
   type Deployment,
   type DeploymentStatus,
   type DeploymentView,
+  type EnvironmentRelease,
+  type KernelNode,
   type PipelineDecision,
   type Reason,
   type Stage,
@@ -87,17 +89,18 @@ export class DeploymentPipeline {
         to: target,
       });
     }
-    const because = reason(
-      'stage-started',
-      `${cluster.environment}: ${policy.strategy} from ${record.release?.version ?? 'nothing'} to ${target.version}`,
-    );
+    // Beside a stable release that runs nowhere there is nothing to compare with and nothing to lose: its fix goes to all nodes at once.
+    const isStableBroken = cluster.live.length > 0 && cluster.live.every((node) => isBroken(node, record));
+    const strategy = isStableBroken ? 'Direct' : policy.strategy;
+    const from = `${record.release?.version ?? 'nothing'}${isStableBroken ? ", which can't run on any node," : ''}`;
+    const because = reason('stage-started', `${cluster.environment}: ${strategy} from ${from} to ${target.version}`);
     return {
       ...advance(view, stage, because),
       stages: [
         {
           stageId: stage.id,
           status: 'Running',
-          strategy: policy.strategy,
+          strategy,
           from: record.release,
           to: target,
           reason: because,
@@ -232,6 +235,10 @@ export class DeploymentPipeline {
       recheckAt: null,
     };
   }
+}
+
+function isBroken(node: KernelNode, { module, release }: EnvironmentRelease): boolean {
+  return release !== null && node.failureOf(module, release) !== null;
 }
 
 function said({ reason: words }: { reason: string | null }): string {

@@ -49,6 +49,16 @@ describe('A deployment to Production', () => {
     expect(world.serving('Production')).toEqual(['v2', 'v2']);
   });
 
+  it('mends a stable release that runs nowhere at once, whatever the strategy', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    world.broken.add('1.0.0');
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+    const strategies = world.stages.filter(({ name }) => name === 'Deploy').map(({ strategy }) => strategy);
+    expect(strategies).toEqual(['Direct', 'Direct', 'Direct', 'Direct']);
+    expect(world.serving('Production')).toEqual(['v2', 'v2']);
+  });
+
   it('ends Failed before any node is touched when the signature is refused', async () => {
     const world = new World({ stable: 'v1', target: 'v2' });
     world.signature = 'Refused';
@@ -208,6 +218,20 @@ describe('What people say on the way', () => {
       }
     });
     expect(successor.deployment.status).toBe('Succeeded');
+  });
+
+  it('superseding is the way out of a rollback onto a stable release that runs nowhere', async () => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    let heldPasses = 0;
+    await run(world, () => {
+      if (world.statusOf('Deploy', 'Staging') === 'Running')
+        ['1.0.0', '2.0.0'].forEach((each) => world.broken.add(each));
+      if (world.deployment.reason.code === 'stable-broken' && ++heldPasses === 100)
+        world.request({ kind: 'supersede', by: 'other', at: world.now });
+    });
+    expect(heldPasses).toBeGreaterThanOrEqual(100);
+    expect(world.deployment).toMatchObject({ status: 'Superseded', rollbackReason: { code: 'target-failed' } });
+    expect(world.records.get('Staging')).toMatchObject({ release: { version: '1.0.0' }, ownerStageId: null });
   });
 });
 

@@ -115,7 +115,7 @@ const selectRecords = `
       WHERE record.environment = stage.environment AND record.module = stage.module)
   ORDER BY module`;
 
-async function loadListening(manager: EntityManager): Promise<Listening> {
+export async function loadListening(manager: EntityManager): Promise<Listening> {
   const [beat] = await manager.query<{ at: Date }[]>('SELECT at FROM hotswap.control_plane_beat');
   const gaps = await manager.query<{ from_at: Date; to_at: Date }[]>(
     'SELECT from_at, to_at FROM hotswap.listening_gap ORDER BY from_at',

@@ -1,20 +1,23 @@
-import type { EnvironmentName, Progress, Release, RolloutTraffic } from '@hotswap/domain';
+import type { EnvironmentName, Release, RolloutTraffic, Stage } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
 
 const beforeSeconds = 60;
 
-/** What nodes reported of the target, of every other release at the same time, and of all in the minute before the target's first request. */
+/**
+ * What nodes reported of the target, of every other release at the same time, and of all in the minute before the target's first request. Shares of
+ * requests are judged step by step; in a rolling update each node gives all its requests to one release, so that its batches count together.
+ */
 export async function loadTraffic(
   manager: EntityManager,
   environment: EnvironmentName,
   target: Release,
-  progress: Progress | null,
+  { strategy, progress }: Pick<Stage, 'strategy' | 'progress'>,
 ): Promise<RolloutTraffic> {
   const [sums] = await manager.query<[Record<string, number>]>(sumTraffic, [
     environment,
     target.module,
     target.digest,
-    toTimestamp(progress?.stepStartedAt),
+    toTimestamp(strategy === 'Rolling' ? progress?.exposedAt : progress?.stepStartedAt),
     toTimestamp(progress?.exposedAt),
     beforeSeconds,
   ]);

@@ -1,4 +1,5 @@
 import {
+  beatGapMilliseconds,
   currentStage,
   finalStatuses,
   type Deployment,
@@ -13,7 +14,7 @@ import {
   type Stage,
 } from '@hotswap/domain';
 import type { DataSource, EntityManager } from 'typeorm';
-import { loadCluster } from '../clusters/load-cluster.js';
+import { loadCluster, loadListening } from '../clusters/load-cluster.js';
 import { readConsistently } from '../database/read-consistently.js';
 import { loadStages } from '../deployments/load-stages.js';
 import { selectDeployments } from '../deployments/select-deployments.js';
@@ -30,7 +31,7 @@ export function loadView(dataSource: DataSource, deploymentId: string): Promise<
     if (!deployment || finalStatuses.includes(deployment.status)) return null;
     const stages = await loadStages(manager, deploymentId);
     const { environment, revisions } = await loadStageEnvironment(manager, deployment, stages, now);
-    return { deployment, stages, evidence: await loadEvidence(manager, stages), environment, now, revisions };
+    return { deployment, stages, evidence: await loadEvidence(manager, stages, now), environment, now, revisions };
   });
 }
 
@@ -51,7 +52,7 @@ async function loadStageEnvironment(
     policy,
     record: record ?? emptyRecord(stage.environment, deployment.module),
     target,
-    traffic: await loadTraffic(manager, stage.environment, target, stage.progress),
+    traffic: await loadTraffic(manager, stage.environment, target, stage),
   };
   return {
     environment,
@@ -82,12 +83,16 @@ async function loadEnvironmentRow(manager: EntityManager, environment: Environme
   return row;
 }
 
-function loadEvidence(manager: EntityManager, stages: Stage[]): Promise<Evidence[]> {
-  return manager
+/** No deadline ends before the first beat after a time without anyone listening: that beat gives the time back. */
+async function loadEvidence(manager: EntityManager, stages: Stage[], now: Instant): Promise<Evidence[]> {
+  const { beatAt } = await loadListening(manager);
+  const isUnheard = now - beatAt > beatGapMilliseconds;
+  const evidence = await manager
     .createQueryBuilder(evidenceEntity, 'evidence')
     .where('evidence.stageId = ANY(:stageIds)', { stageIds: stages.map(({ id }) => id) })
     .orderBy('evidence.requestedAt')
     .addOrderBy('evidence.kind')
     .addOrderBy('evidence.subject')
     .getMany();
+  return isUnheard ? evidence.map((each) => ({ ...each, deadlineAt: Math.max(each.deadlineAt, now) })) : evidence;
 }

@@ -1,4 +1,11 @@
-import { decideRollBack, reason, type DeploymentView, type PipelineDecision, type Stage } from '@hotswap/domain';
+import {
+  decideRollBack,
+  reason,
+  type DeploymentView,
+  type PipelineDecision,
+  type Reason,
+  type Stage,
+} from '@hotswap/domain';
 import { advance, environmentOf, hold, rolloutView } from './stage-decision.js';
 
 /** A Deploy stage on its way back. It owns the environment's record first, unless the environment has moved on: then there is nothing to take back. */
@@ -25,14 +32,21 @@ export function advanceRollBack(view: DeploymentView, stage: Stage): PipelineDec
     case 'advance':
       return { ...advance(view, stage, decision.because), assign: decision.assign };
     case 'complete':
-      return {
-        ...advance(view, stage, decision.because),
-        kind: 'complete-stage',
-        stages: [{ stageId: stage.id, status: 'RolledBack' }],
-        slot: { ownerStageId: null, release: stage.from, previous: null },
-      };
+      return complete(view, stage, decision.because);
     case 'hold':
     case 'roll-back':
+      // The deployment that takes this one's place is the person's answer: it finds a release that can't run, and may mend it.
+      if (decision.because.code === 'stable-broken' && view.deployment.request?.kind === 'supersede')
+        return complete(view, stage, decision.because);
       return { ...hold(view, stage, 'RollingBack', 'RollingBack', decision.because, view.now + 300), stages: [] };
   }
+}
+
+function complete(view: DeploymentView, stage: Stage, because: Reason): PipelineDecision {
+  return {
+    ...advance(view, stage, because),
+    kind: 'complete-stage',
+    stages: [{ stageId: stage.id, status: 'RolledBack' }],
+    slot: { ownerStageId: null, release: stage.from, previous: null },
+  };
 }

@@ -4,7 +4,8 @@ import { ModuleCatalog } from '../ports/module-catalog.js';
 import { ArtifactVerifier } from '../artifact-verifier.js';
 
 const claimLimit = 4;
-const leaseSeconds = 20;
+/** Far above what a check of signatures takes, far below its deadline. */
+const leaseSeconds = 5;
 
 /** Does the I/O that decisions asked for, claimed apart from their deployments, and stores what it found. */
 @Injectable()

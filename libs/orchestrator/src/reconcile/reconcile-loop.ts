@@ -13,7 +13,8 @@ import { reconcileDeployment } from './reconcile-deployment.js';
 const beatMilliseconds = 1000;
 const pruneMilliseconds = 60_000;
 const claimLimit = 8;
-const leaseSeconds = 10;
+/** A look takes milliseconds: this is how long the end of an orchestrator in the middle of one may hold a deployment up. */
+const leaseSeconds = 4;
 
 /**
  * Makes the world follow the rows: any replica may run it, none has to. Each duty has its own pace; wake-ups only make the deployments' and the

@@ -1,0 +1,150 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { inDatabase } from '../support/database.js';
+import { deploy, look, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
+import { changePolicy, startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
+import type { LocalCluster } from '../support/local-cluster.js';
+import { moduleName, publishVersion } from '../support/published-module.js';
+import { waitFor } from '../support/wait-for.js';
+
+/** The tests build on each other; each leaves the cluster Healthy. */
+describe('A bad version', () => {
+  let cluster: LocalCluster;
+
+  beforeAll(async () => {
+    cluster = await startDrillCluster({ QA: 2 });
+  }, 180_000);
+
+  afterAll(async () => {
+    await cluster.stop();
+  }, 60_000);
+
+  afterEach(() => waitUntilHealthy(cluster), 90_000);
+
+  it.each([
+    { kind: 'load', version: '3.0.1', preamble: 'throw new Error("no such luck");' },
+    { kind: 'start', version: '3.0.2', members: 'async start() { throw new Error("no such luck"); }' },
+    { kind: 'health', version: '3.0.3', members: 'async health() { throw new Error("no such luck"); }' },
+    {
+      kind: 'smoke',
+      version: '3.0.4',
+      manifest: { smoke: [{ request: { path: '/version' }, expect: { json: { version: '3.0.5' } } }] },
+    },
+    { kind: 'activate', version: '3.0.6', members: 'async activate() { throw new Error("no such luck"); }' },
+  ])(
+    'that fails at $kind goes back, and the old one serves on',
+    async ({ kind, ...version }) => {
+      await publishVersion(cluster, version);
+      const seen = await underLoad(await cluster.addresses('Development'), async () => {
+        const deployment = await waitForEnd(cluster, await deploy(cluster, version.version, 'Production'));
+        expect(deployment.status).toBe('RolledBack');
+        expect(deployment.reason).toMatchObject({ code: 'target-failed', data: { failureKind: kind } });
+        expect(stageOf(deployment, 'QA')?.status).toBe('Skipped');
+      });
+      expect(seen).toMatchObject(untouched);
+      expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
+    },
+    60_000,
+  );
+
+  it('whose process keeps ending goes back before it is on every node', async () => {
+    await publishVersion(cluster, {
+      version: '3.1.0',
+      preamble: 'let place;',
+      members: `start(env) { place = env.environment; },
+        activate() { if (place === 'QA') setTimeout(() => process.exit(7), 300); }`,
+    });
+    // Node by node, in the order of their ids: the second one must never be asked to take it.
+    const [, second] = (await cluster.nodes('QA')).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const seen = await underLoad([second?.address ?? ''], async () => {
+      const deployment = await waitForEnd(cluster, await deploy(cluster, '3.1.0', 'Production'));
+      expect(deployment.status).toBe('RolledBack');
+      expect(['target-crashes', 'target-failed']).toContain(deployment.reason.code);
+      expect(stageOf(deployment, 'Development')?.status).toBe('Succeeded');
+      expect(stageOf(deployment, 'QA')?.status).toBe('RolledBack');
+    });
+    expect(seen).toMatchObject(untouched);
+    expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
+  }, 90_000);
+
+  describe('whose artifact is gone', () => {
+    it('before anything was done is refused', async () => {
+      const { digest } = await publishVersion(cluster, { version: '3.2.0' });
+      await inDatabase(cluster, [`UPDATE hotswap.artifact SET bytes = '' WHERE digest = $1`, [digest]]);
+      const deployment = await waitForEnd(cluster, await deploy(cluster, '3.2.0', 'Production'));
+      expect(deployment.status).toBe('Failed');
+      expect(deployment.reason.code).toBe('signature-refused');
+      expect(deployment.reason.message).toContain(digest);
+    }, 60_000);
+
+    it('in the middle goes back where nodes could not fetch it', async () => {
+      const { digest } = await publishVersion(cluster, { version: '3.2.1' });
+      await changePolicy(cluster, 'QA', { progressDeadlineSeconds: 5, rolling: { minimumReadySeconds: 4 } });
+      const seen = await underLoad(await cluster.addresses('QA'), async () => {
+        const id = await deploy(cluster, '3.2.1', 'Production');
+        await waitForStep(cluster, id, 'QA', 1);
+        // Before the second node's turn. Foreign keys keep that from happening by the API.
+        await inDatabase(cluster, 'SET LOCAL session_replication_role = replica', [
+          'DELETE FROM hotswap.artifact WHERE digest = $1',
+          [digest],
+        ]);
+        const deployment = await waitForEnd(cluster, id);
+        expect(deployment.status).toBe('RolledBack');
+        expect(deployment.reason.code).toBe('progress-deadline');
+        expect(stageOf(deployment, 'QA')?.status).toBe('RolledBack');
+      });
+      expect(seen).toMatchObject(untouched);
+      expect(await cluster.activeVersions('QA', moduleName)).toEqual(['2.0.0', '2.0.0']);
+    }, 90_000);
+  });
+
+  describe('beside a stable one that has broken too', () => {
+    const mode = () => join(cluster.dataDirectory, 'secrets', 'development', moduleName, 'MODE');
+    const address = async () => (await cluster.addresses('Development'))[0] ?? '';
+    afterEach(() => rmSync(mode(), { force: true }));
+
+    /** Starts only while the secret does not say otherwise, and ends when asked to. */
+    const fragile = {
+      version: '3.3.0',
+      members: `async start(env) { if (env.MODE === 'broken') throw new Error('the payment network is away'); },
+        fetch(request, env) {
+          if (request.url.endsWith('/exit')) process.exit(7);
+          return Response.json({ version: env.version });
+        }`,
+    };
+    const breakStable = async () => {
+      mkdirSync(join(mode(), '..'), { recursive: true });
+      writeFileSync(mode(), 'broken');
+      await fetch(`${await address()}/${moduleName}/exit`).catch(() => null);
+    };
+
+    it('is not taken back to it blindly: a person is asked, and it goes on once the cause is gone', async () => {
+      await publishVersion(cluster, fragile);
+      const slow = 'async start() { await new Promise((end) => setTimeout(end, 2500)); throw new Error("no luck"); }';
+      await publishVersion(cluster, { version: '3.3.1', members: slow });
+      expect((await waitForEnd(cluster, await deploy(cluster, '3.3.0', 'Development'))).status).toBe('Succeeded');
+
+      const id = await deploy(cluster, '3.3.1', 'Development');
+      await waitFor('3.3.1 is being started', async () => (await look(cluster, id))?.status === 'Running');
+      await breakStable();
+      await waitFor('a person to be asked', async () => {
+        const deployment = await look(cluster, id);
+        return deployment?.status === 'RollingBack' && deployment.reason.code === 'stable-broken';
+      });
+      rmSync(mode());
+      expect((await waitForEnd(cluster, id)).status).toBe('RolledBack');
+      expect(await cluster.activeVersions('Development', moduleName)).toEqual(['3.3.0']);
+    }, 120_000);
+
+    it('its fix is not kept out', async () => {
+      await publishVersion(cluster, { version: '3.3.2' });
+      await breakStable();
+      await waitFor(
+        'the module to be away',
+        async () => (await fetch(`${await address()}/${moduleName}/`)).status >= 500,
+      );
+      expect((await waitForEnd(cluster, await deploy(cluster, '3.3.2', 'Development'))).status).toBe('Succeeded');
+    }, 60_000);
+  });
+});

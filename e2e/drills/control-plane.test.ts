@@ -1,0 +1,167 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { inDatabase } from '../support/database.js';
+import { deploy, look, stageOf, waitForEnd, waitForStep, type Deployment } from '../support/deployments.js';
+import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
+import { freePort, type Environment, type LocalCluster } from '../support/local-cluster.js';
+import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
+import { publishVersion } from '../support/published-module.js';
+import { waitFor } from '../support/wait-for.js';
+
+interface DeploymentEvent {
+  type: string;
+  stage: string | null;
+  environment: string | null;
+  data: { number?: number };
+}
+
+/** The tests build on each other; each leaves the cluster Healthy. */
+describe('The orchestrator', () => {
+  let cluster: LocalCluster;
+
+  beforeAll(async () => {
+    cluster = await startDrillCluster({ QA: 2, Production: 2 });
+  }, 180_000);
+
+  afterAll(async () => {
+    await cluster.stop();
+  }, 60_000);
+
+  afterEach(() => waitUntilHealthy(cluster), 90_000);
+
+  const isUp = () => cluster.get('/health/ready').then(({ status }) => status === 200);
+
+  it('killed in every kind of stage goes on where it was', async () => {
+    const recipe = recipeOf(cluster, 'orchestrator-api');
+    const seen = await underLoad(await cluster.addresses('Production'), async () => {
+      // The launcher waits ever longer before it starts it again: for so many ends the test does it at once.
+      cluster.holdLauncher();
+      cluster.kill('orchestrator-api');
+      let orchestrator = new RecipeProcess(recipe);
+      const killNow = async () => {
+        await orchestrator.end('SIGKILL');
+        orchestrator = new RecipeProcess(recipe);
+        await waitFor('the next one to be ready', isUp);
+      };
+      try {
+        await waitFor('the orchestrator to be ready', isUp);
+        const id = await deploy(cluster, '2.1.0', 'Production');
+        await killNow();
+        for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
+          await waitForDeploy(id, environment);
+          await killNow();
+        }
+        await waitFor('Validate', async () =>
+          (await look(cluster, id))?.stages.some(({ name, status }) => name === 'Validate' && status !== 'Pending'),
+        );
+        await killNow();
+        expect((await waitForEnd(cluster, id)).status).toBe('Succeeded');
+
+        expect((await cluster.post(`/api/v1/deployments/${id}/rollback`, { scope: 'all' })).status).toBe(202);
+        await killNow();
+        expect((await waitForEnd(cluster, id, ['RolledBack'])).status).toBe('RolledBack');
+      } finally {
+        await orchestrator.end('SIGKILL');
+        cluster.letLauncherGo();
+      }
+      await waitFor('the launcher to start its own', isUp);
+    });
+    expect(seen).toMatchObject(untouched);
+    for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
+      await waitForVersion(cluster, environment, '2.0.0');
+    }
+  }, 240_000);
+
+  it('and a second one at once do everything once', async () => {
+    const port = await freePort();
+    const second = new RecipeProcess(recipeOf(cluster, 'orchestrator-api'), { PORT: String(port) });
+    const there = `http://127.0.0.1:${port}`;
+    await publishVersion(cluster, { version: '5.0.0' });
+    try {
+      await waitFor('the second to be ready', async () => (await fetch(`${there}/health/ready`)).ok);
+      const seen = await underLoad(await cluster.addresses('Production'), async () => {
+        const id = await deploy(cluster, '5.0.0', 'Production');
+        await waitForStep(cluster, id, 'Production', 0);
+        const told = await fetch(`${there}/api/v1/deployments/${id}`);
+        expect(((await told.json()) as Deployment).id).toBe(id);
+        const deployment = await waitForEnd(cluster, id);
+        expect(deployment.status).toBe('Succeeded');
+
+        const events = await cluster.get<{ items: DeploymentEvent[] }>(`/api/v1/deployments/${id}/events?limit=200`);
+        const steps = events.body.items
+          .filter(({ type }) => type === 'step-advanced' || type === 'stage-started')
+          .map(({ type, stage, environment, data }) => `${type} ${stage} ${environment} ${data.number ?? ''}`);
+        expect(steps.length).toBeGreaterThan(8);
+        expect(new Set(steps).size).toBe(steps.length);
+      });
+      expect(seen).toMatchObject(untouched);
+    } finally {
+      await second.end('SIGTERM');
+    }
+    expect(second.exitCode).toBe(0);
+  }, 120_000);
+
+  it('away for ten minutes in the middle of a rollout takes nothing back', async () => {
+    await publishVersion(cluster, { version: '5.1.0' });
+    const seen = await underLoad(await cluster.addresses('Production'), async () => {
+      const id = await deploy(cluster, '5.1.0', 'Production');
+      await waitForStep(cluster, id, 'Production', 1);
+      cluster.holdLauncher();
+      const orchestrator = cluster.pid('orchestrator-api');
+      cluster.kill('orchestrator-api');
+      try {
+        await waitFor('its last words to be written', async () => {
+          const sessions = await inDatabase(
+            cluster,
+            `SELECT FROM pg_stat_activity WHERE application_name LIKE 'hotswap%' AND pid <> pg_backend_pid()`,
+          );
+          return sessions.length === 0;
+        });
+        await inDatabase(cluster, ...tenMinutesAgo);
+      } finally {
+        cluster.letLauncherGo();
+      }
+      await waitFor('the launcher to start it again', () => cluster.pid('orchestrator-api') !== orchestrator);
+      const deployment = await waitForEnd(cluster, id);
+      expect(deployment.reason.code).toBe('succeeded');
+      expect(deployment.status).toBe('Succeeded');
+    });
+    expect(seen).toMatchObject(untouched);
+    const gaps = await inDatabase(
+      cluster,
+      `SELECT FROM hotswap.listening_gap WHERE to_at - from_at > interval '10 minutes'`,
+    );
+    expect(gaps).toHaveLength(1);
+    await waitForVersion(cluster, 'Production', '5.1.0');
+  }, 150_000);
+
+  async function waitForDeploy(id: string, environment: Environment): Promise<void> {
+    await waitFor(
+      `${environment} to be in hand`,
+      async () => {
+        const deployment = await look(cluster, id);
+        const status = deployment && stageOf(deployment, environment)?.status;
+        return status === 'Running' || status === 'Succeeded';
+      },
+      { deadlineSeconds: 90, pollMilliseconds: 20 },
+    );
+  }
+});
+
+/** Everything that happened moves back: as if the orchestrator had been away for so long. */
+const tenMinutesAgo = [
+  `UPDATE hotswap.control_plane_beat SET at = at - interval '10 minutes'`,
+  `UPDATE hotswap.listening_gap SET from_at = from_at - interval '10 minutes', to_at = to_at - interval '10 minutes'`,
+  `UPDATE hotswap.node SET last_heartbeat_at = last_heartbeat_at - interval '10 minutes',
+     joined_at = joined_at - interval '10 minutes'`,
+  `UPDATE hotswap.node_observation SET since = since - interval '10 minutes'`,
+  `UPDATE hotswap.traffic_sample SET at = at - interval '10 minutes'`,
+  `UPDATE hotswap.deployment SET created_at = created_at - interval '10 minutes',
+     started_at = started_at - interval '10 minutes', next_look_at = next_look_at - interval '10 minutes'
+   WHERE finished_at IS NULL`,
+  `UPDATE hotswap.deployment_stage SET
+     started_at = started_at - interval '10 minutes',
+     progress = progress || jsonb_build_object(
+       'stepStartedAt', (progress ->> 'stepStartedAt')::bigint - 600000,
+       'exposedAt', (progress ->> 'exposedAt')::bigint - 600000)
+   WHERE finished_at IS NULL AND progress IS NOT NULL`,
+];

@@ -1,0 +1,211 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { inDatabase } from '../support/database.js';
+import { deploy, look, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
+import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
+import { freePort, type ClusterNode, type LocalCluster } from '../support/local-cluster.js';
+import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
+import { moduleName, publishVersion } from '../support/published-module.js';
+import { waitFor } from '../support/wait-for.js';
+
+/** The tests build on each other; each leaves the cluster Healthy. */
+describe('A node', () => {
+  let cluster: LocalCluster;
+
+  beforeAll(async () => {
+    cluster = await startDrillCluster({ Production: 3 });
+  }, 180_000);
+
+  afterAll(async () => {
+    await cluster.stop();
+  }, 60_000);
+
+  afterEach(() => waitUntilHealthy(cluster), 90_000);
+
+  const first = 'kernel-node-production-1';
+  /** What the API says of the node that a supervised process is. */
+  async function nodeOf(name: string): Promise<ClusterNode> {
+    const address = recipeOf(cluster, name).variables['HOTSWAP_ADDRESS'];
+    const node = (await cluster.nodes('Production')).find((each) => each.address === address);
+    if (!node) throw new Error(`The API knows no node at ${address}`);
+    return node;
+  }
+  async function addressesBut(...names: string[]): Promise<string[]> {
+    const hit = await Promise.all(names.map(async (name) => (await nodeOf(name)).address));
+    const nodes = (await cluster.nodes('Production')).filter(({ state }) => state !== 'Gone');
+    return nodes.map(({ address }) => address).filter((address) => !hit.includes(address));
+  }
+  const isServing = async (address: string) => (await fetch(`${address}/health/ready`)).ok;
+
+  it('killed in the middle of a swap comes back into it', async () => {
+    const seen = await underLoad(await addressesBut(first), async () => {
+      const id = await deploy(cluster, '2.1.0', 'Production');
+      await waitForStep(cluster, id, 'Production', 1);
+      cluster.kill(first);
+      expect((await waitForEnd(cluster, id)).status).toBe('Succeeded');
+    });
+    expect(seen).toMatchObject(untouched);
+    await waitForVersion(cluster, 'Production', '2.1.0');
+  }, 120_000);
+
+  it('that falls silent is no bad version: one is left out, two are waited for', async () => {
+    await publishVersion(cluster, { version: '4.0.0' });
+    const silent = [first, 'kernel-node-production-2'].map((name) => cluster.pid(name));
+    const seen = await underLoad(await addressesBut(first, 'kernel-node-production-2'), async () => {
+      const id = await deploy(cluster, '4.0.0', 'Production');
+      await waitForStep(cluster, id, 'Production', 1);
+      for (const pid of silent) process.kill(pid, 'SIGSTOP');
+      try {
+        await waitFor('the deployment to wait for both', async () => {
+          const deployment = await look(cluster, id);
+          return deployment?.status === 'Running' && deployment.reason.code === 'nodes-lost';
+        });
+        process.kill(silent[1] ?? 0, 'SIGCONT');
+        const deployment = await waitForEnd(cluster, id);
+        expect(deployment.status).toBe('Succeeded');
+        expect(stageOf(deployment, 'Production')?.status).toBe('Succeeded');
+        expect((await nodeOf(first)).state).toBe('Lost');
+      } finally {
+        for (const pid of silent) process.kill(pid, 'SIGCONT');
+      }
+    });
+    expect(seen).toMatchObject(untouched);
+    // The one that was left out finds by itself what it is to run.
+    await waitForVersion(cluster, 'Production', '4.0.0');
+  }, 150_000);
+
+  it('restarted while the control plane is away serves what its disk has', async () => {
+    const recipe = recipeOf(cluster, first);
+    const { address } = await nodeOf(first);
+    const seen = await underLoad(await addressesBut(first), async () => {
+      cluster.holdLauncher();
+      const pid = cluster.pid(first);
+      cluster.kill('orchestrator-api');
+      cluster.kill(first);
+      await waitFor('its end', async () => !(await isServing(address).catch(() => false)));
+      const node = new RecipeProcess(recipe);
+      try {
+        await waitFor('it to be ready', () => isServing(address));
+        const answer = await fetch(`${address}/${moduleName}/version`);
+        expect(answer.headers.get('x-hotswap-module')).toBe(`${moduleName}@4.0.0`);
+        await expect(cluster.get('/health/live')).rejects.toThrow();
+      } finally {
+        await node.end('SIGTERM');
+        cluster.letLauncherGo();
+      }
+      await waitFor('the launcher to start it again', () => cluster.pid(first) !== pid);
+      await waitUntilHealthy(cluster);
+    });
+    expect(seen).toMatchObject(untouched);
+  }, 120_000);
+
+  it('whose clock jumps serves and is deployed to as any other', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'hotswap-clock-'));
+    const preload = join(directory, 'jumping-clock.mjs');
+    writeFileSync(preload, jumpingClock);
+    const { variables, ...recipe } = recipeOf(cluster, first);
+    const port = await freePort();
+    const address = `http://127.0.0.1:${port}`;
+    await publishVersion(cluster, { version: '4.1.0' });
+    const node = new RecipeProcess(
+      { ...recipe, variables },
+      {
+        NODE_OPTIONS: `--import=${preload}`,
+        HOTSWAP_NODE_DIR: join(directory, 'node'),
+        HOTSWAP_ADDRESS: address,
+        PORT: String(port),
+      },
+    );
+    try {
+      await waitFor('it to be ready', () => isServing(address));
+      await waitUntilHealthy(cluster);
+      const seen = await underLoad(await cluster.addresses('Production'), async () => {
+        const id = await deploy(cluster, '4.1.0', 'Production');
+        // An hour ahead, a day back, and right again, in every part of the deployment.
+        const jumping = setInterval(() => node.send('SIGUSR2'), 700);
+        try {
+          expect((await waitForEnd(cluster, id)).status).toBe('Succeeded');
+        } finally {
+          clearInterval(jumping);
+        }
+      });
+      expect(node.output).toContain('the clock jumped');
+      expect(seen).toMatchObject(untouched);
+      expect(await cluster.activeVersions('Production', moduleName)).toEqual(Array(4).fill('4.1.0'));
+    } finally {
+      await node.end('SIGTERM');
+      rmSync(directory, { recursive: true, force: true });
+    }
+    expect(node.exitCode).toBe(0);
+  }, 120_000);
+
+  it('that is a copy of another is told from it: the newest counts, the other one ends', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'hotswap-copy-'));
+    const { variables, ...recipe } = recipeOf(cluster, first);
+    const { id, pid } = await nodeOf(first);
+    cpSync(variables['HOTSWAP_NODE_DIR'] ?? '', join(directory, 'node'), { recursive: true });
+    const port = await freePort();
+    const seen = await underLoad(await addressesBut(first), async () => {
+      const copy = new RecipeProcess(
+        { ...recipe, variables },
+        {
+          HOTSWAP_NODE_DIR: join(directory, 'node'),
+          HOTSWAP_ADDRESS: `http://127.0.0.1:${port}`,
+          PORT: String(port),
+        },
+      );
+      try {
+        // The copy registers later and wins; the original ends, is started again, and is the latest in its turn.
+        await waitFor('the copy to be fenced', () => copy.exitCode === 3);
+        expect(copy.output).toContain('this one is a copy');
+        await waitFor('the original to be back', async () => {
+          const node = await nodeOf(first);
+          return node.id === id && node.pid !== pid && node.pid === cluster.pid(first) && node.state === 'Ready';
+        });
+      } finally {
+        await copy.end('SIGKILL');
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+    expect(seen).toMatchObject(untouched);
+  }, 90_000);
+
+  it('whose disk was emptied joins as a new one and gets everything anew', async () => {
+    const { id } = await nodeOf(first);
+    const [version] = await cluster.activeVersions('Production', moduleName);
+    const { variables } = recipeOf(cluster, first);
+    const directory = variables['HOTSWAP_NODE_DIR'] ?? '';
+    const seen = await underLoad(await addressesBut(first), async () => {
+      cluster.holdLauncher();
+      cluster.kill(first);
+      for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+      expect(existsSync(join(directory, 'node.json'))).toBe(false);
+      cluster.letLauncherGo();
+      await waitFor('the new one to serve', async () => {
+        const nodes = await cluster.nodes('Production');
+        const node = nodes.find((each) => each.address === variables['HOTSWAP_ADDRESS'] && each.id !== id);
+        const module = node?.modules.find(({ name }) => name === moduleName);
+        return node?.state === 'Ready' && module?.activeVersion === version;
+      });
+    });
+    expect(seen).toMatchObject(untouched);
+    // Nobody is going to be the old one again: it is taken off, as a person would.
+    await inDatabase(cluster, ['UPDATE hotswap.node SET decommissioned_at = now() WHERE id = $1', [id]]);
+  }, 90_000);
+});
+
+/** Jumps at each SIGUSR2; modules are processes of their own and keep the right time. */
+const jumpingClock = `
+  const RealDate = Date;
+  const hour = 3_600_000;
+  const offsets = [0, hour, -24 * hour];
+  let jumps = 0;
+  const now = () => RealDate.now() + offsets[jumps % offsets.length];
+  globalThis.Date = class extends RealDate {
+    constructor(...words) { words.length === 0 ? super(now()) : super(...words); }
+    static now() { return now(); }
+  };
+  process.on('SIGUSR2', () => { jumps++; console.log('the clock jumped to ' + new Date().toISOString()); });
+`;
