@@ -3,8 +3,13 @@ import { ControlPlaneClock } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 
+/** A process that begins to beat, and finds no beat of another within this time, ends a gap: nobody listened while it started. */
+const firstBeatGapMilliseconds = 2_000;
+
 @Injectable()
 export class PostgresControlPlaneClock extends ControlPlaneClock {
+  private hasBeaten = false;
+
   constructor(private readonly dataSource: DataSource) {
     super();
   }
@@ -21,8 +26,9 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
        INSERT INTO hotswap.control_plane_beat AS beat (at)
        SELECT coalesce((SELECT greatest(at, now) FROM newest), clock_timestamp())
        ON CONFLICT (is_single) DO UPDATE SET at = greatest(beat.at, excluded.at)`,
-      [beatGapMilliseconds],
+      [this.hasBeaten ? beatGapMilliseconds : firstBeatGapMilliseconds],
     );
+    this.hasBeaten = true;
   }
 
   async prune(): Promise<void> {
@@ -33,6 +39,7 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
 const pruneStatements = [
   `DELETE FROM hotswap.traffic_sample WHERE at < now() - interval '1 hour'`,
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
+  `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,
   `DELETE FROM hotswap.idempotency_key WHERE created_at < now() - interval '24 hours'`,
   `DELETE FROM hotswap.node_document AS document USING hotswap.node
    WHERE node.id = node_id AND created_at < now() - interval '1 hour'

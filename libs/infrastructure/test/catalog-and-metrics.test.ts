@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { defaultPolicy, environments } from '@hotswap/domain';
 import { CursorError } from '@hotswap/orchestrator';
 import { latencyQuantileSeconds } from '@hotswap/agent-protocol';
+import { PostgresControlPlaneClock } from '../src/postgres-control-plane-clock.js';
 import { TestPostgres } from './postgres.js';
 import { artifactOf, moduleName, planOf, releaseOf, report, sample, World } from './world.js';
 
@@ -155,6 +156,20 @@ describe('the clock', () => {
     const { listening, now } = await world.clusters.load('QA');
     expect(listening.beatAt).toBeGreaterThanOrEqual(listening.gaps[0]!.to);
     expect(now).toBeGreaterThanOrEqual(listening.beatAt);
+  });
+
+  it('takes the start of a process for the end of a gap, unless another one beats', async () => {
+    await world.clock.beat();
+    const another = new PostgresControlPlaneClock(world.dataSource);
+    await another.beat();
+    expect(await gaps()).toEqual([]);
+    const beatThreeSecondsAgo = `UPDATE hotswap.control_plane_beat SET at = now() - interval '3 seconds'`;
+    await world.rows(beatThreeSecondsAgo);
+    await another.beat();
+    expect(await gaps()).toEqual([]);
+    await world.rows(beatThreeSecondsAgo);
+    await new PostgresControlPlaneClock(world.dataSource).beat();
+    expect(await gaps()).toHaveLength(1);
   });
 
   it('prunes what is past its time and nothing else', async () => {
