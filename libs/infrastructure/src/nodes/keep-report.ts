@@ -4,6 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { notifyWake } from '../wake.js';
 import { adoptEpoch } from './adopt-epoch.js';
+import { insertStateChange } from './state-change.js';
 
 /** See the port. Only a node whose state changes, or that knows more than this database, costs more than its own rows. */
 export async function keepReport(dataSource: DataSource, nodeId: string, report: NodeReport): Promise<ReportOutcome> {
@@ -43,6 +44,7 @@ async function write(manager: EntityManager, nodeId: string, report: NodeReport)
     report.accepted?.revision ?? null,
     report.refused,
     report.sequence,
+    report.bootId,
   ]);
   await writeObservations(manager, nodeId, report.modules);
   await writeTraffic(manager, nodeId, node.environment, report);
@@ -80,6 +82,7 @@ async function bumpMembership(manager: EntityManager, environment: string): Prom
 }
 
 const updateNode = `
+  WITH change AS (${insertStateChange('$7', '$2')})
   UPDATE hotswap.node SET
     reported_state = $2,
     accepted_epoch = $3,
