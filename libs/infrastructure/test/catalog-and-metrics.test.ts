@@ -139,6 +139,25 @@ describe('metrics', () => {
   });
 });
 
+describe('counts that come late', () => {
+  it('are those of the time when they were made', async () => {
+    await world.publish('1.0.0');
+    await world.join('a', 'QA');
+    const traffic = (requests: number) => [sample(releaseOf('1.0.0'), requests, 0)];
+    await world.nodes.report('a', report('a-boot', 1, { traffic: traffic(1000), ageSeconds: 90 }));
+    await world.nodes.report('a', report('a-boot', 2, { traffic: traffic(100), ageSeconds: 30 }));
+    await world.nodes.report('a', report('a-boot', 3, { traffic: traffic(10), ageSeconds: 0.2 }));
+    await world.nodes.report('a', report('a-boot', 4, { traffic: traffic(1) }));
+    const to = await world.metrics.now();
+    const requests = async (seconds: number) => {
+      const from = new Date(to.getTime() - seconds * 1000);
+      const [point] = await world.metrics.read({ environment: 'QA', from, to, stepSeconds: null, module: null });
+      return point!.traffic[0]!.requests;
+    };
+    expect([await requests(20), await requests(60), await requests(120)]).toEqual([11, 111, 1111]);
+  });
+});
+
 describe('the clock', () => {
   const gaps = () =>
     world.rows<{ seconds: number }>(

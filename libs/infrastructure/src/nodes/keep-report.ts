@@ -123,7 +123,7 @@ async function writeTraffic(
   manager: EntityManager,
   nodeId: string,
   environment: string,
-  { bootId, sequence, intervalSeconds, traffic }: NodeReport,
+  { bootId, sequence, intervalSeconds, ageSeconds, traffic }: NodeReport,
 ): Promise<void> {
   if (traffic.length === 0) return;
   await manager.query(insertTraffic, [
@@ -133,14 +133,16 @@ async function writeTraffic(
     environment,
     intervalSeconds,
     JSON.stringify(traffic.map(toSparse)),
+    ageSeconds ?? 0,
   ]);
 }
 
+/** Of the time when it happened: what a node could not deliver for a while is no spike when it comes. */
 const insertTraffic = `
   INSERT INTO hotswap.traffic_sample
     (node_id, boot_id, sequence, environment, at, interval_seconds, module, release, version, requests, failures,
      latency_buckets, latency_counts, latency_sum_seconds, in_flight, cpu_seconds, rss_bytes, event_loop_delay_seconds)
-  SELECT $1::text, $2::text, $3::bigint, $4::text, now(), $5::double precision, module, release, version, requests, failures,
+  SELECT $1::text, $2::text, $3::bigint, $4::text, now() - $7 * interval '1 second', $5::double precision, module, release, version, requests, failures,
     buckets, counts, "latencySumSeconds", "inFlight", "cpuSeconds", "rssBytes", "eventLoopDelaySeconds"
   FROM jsonb_to_recordset($6) AS sample
     (module text, release text, version text, requests integer, failures integer, buckets smallint[], counts integer[],
