@@ -15,7 +15,7 @@ const columns = {
     'id environment state is_healthy modules failed_modules silent_seconds last_heartbeat_at control_plane_beat_at reported_state hostname address zone pid boot_id kernel_version joined_at',
   node_history: 'node_id environment state at until_at seconds silent_since boot_id',
   rollbacks:
-    'deployment_id module environment version back_to_version status reason_code reason began_at finished_at seconds',
+    'deployment_id module environment version back_to_version status reason_code reason began_at finished_at seconds exposed_seconds exposed_requests exposed_failures',
   decisions: 'id at deployment_id module version stage environment kind rule message numbers changes revisions',
 };
 
@@ -287,8 +287,16 @@ const answers: Record<string, object[]> = {
   'Which nodes were restarted or lost most often in the last day?': [
     { node_id: 'a', environment: 'Development', boots: '2', times_lost: '1' },
   ],
-  'What was taken back lately, why, and how long did it take?': [
-    { environment: 'Development', version: '2.0.0', back_to_version: '1.0.0', reason: '40 of 100 requests failed' },
+  'What was taken back lately, why, how long did it take, and what did users meet of it?': [
+    {
+      environment: 'Development',
+      version: '2.0.0',
+      back_to_version: '1.0.0',
+      reason: '40 of 100 requests failed',
+      exposed_seconds: expect.any(String),
+      exposed_requests: '100',
+      exposed_failures: '40',
+    },
   ],
   'How often does each rule take something back?': [
     { reason_code: 'error-rate', module: 'payment-processor', times: '1', mean_seconds: expect.stringMatching(/^\d/) },

@@ -13,6 +13,7 @@ import { isConflictOn } from '../database/postgres-error.js';
 import { saveReleases } from '../releases.js';
 import { notifyWake } from '../wake.js';
 import { changesSomething, eventsOf, isNewRollback } from './events-of.js';
+import { keepExposure } from './keep-exposure.js';
 import { writeEvents } from './write-events.js';
 import { writeStages } from './write-stages.js';
 
@@ -45,6 +46,7 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   if (view.environment) await checkEnvironment(manager, view, view.environment);
   await saveReleases(manager, releasesOf(decision));
   await writeStages(manager, view, decision.stages);
+  if (isChange) await keepExposure(manager, view.deployment.id);
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
   await writeAssignments(manager, toPlans(view, decision));
   await requestEvidence(manager, decision);

@@ -19,6 +19,8 @@ export interface DeploymentRecord {
   stages: Stage[];
   /** Nodes of the environment of each started Deploy stage, counted for display, by stage id. */
   nodes: Record<string, { total: number; updated: number; ready: number; failed: number }>;
+  /** What users met of the new version while this deployment was (or is) under way, in all its environments together. */
+  exposure: { seconds: number; requests: number; failures: number };
 }
 
 export type CreateOutcome =

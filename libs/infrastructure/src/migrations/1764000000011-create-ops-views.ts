@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** What is said of the control plane in SQL: who is silent, when nodes changed state, and the views for people in schema `ops`. */
-export class CreateOpsViews1764000000010 implements MigrationInterface {
+export class CreateOpsViews1764000000011 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(nodeTables);
     await runner.query(`
@@ -277,14 +277,20 @@ const rollbacks: View = {
     began_at: 'When it was decided; every touched node was told with the same commit.',
     finished_at: 'When every live node had confirmed; null before.',
     seconds: 'From began_at to finished_at, or so far.',
+    exposed_seconds: 'How long requests were given to the version there, until it was off every node.',
+    exposed_requests: 'Requests that it answered there in that time.',
+    exposed_failures: 'Of these, failed ones: 5xx, time-outs, no answer.',
   },
   select: `
     SELECT deployment.id AS deployment_id, deployment.module, stage.environment, deployment.version,
       back_to.version AS back_to_version, stage.status, deployment.rollback_reason ->> 'code' AS reason_code,
       deployment.rollback_reason ->> 'message' AS reason, began.at AS began_at, stage.finished_at,
-      round(extract(epoch FROM coalesce(stage.finished_at, statement_timestamp()) - began.at), 1) AS seconds
+      round(extract(epoch FROM coalesce(stage.finished_at, statement_timestamp()) - began.at), 1) AS seconds,
+      round(exposure.seconds::numeric, 1) AS exposed_seconds, exposure.requests AS exposed_requests,
+      exposure.failures AS exposed_failures
     FROM hotswap.deployment_stage AS stage
     JOIN hotswap.deployment ON deployment.id = stage.deployment_id
+    JOIN hotswap.stage_exposure AS exposure ON exposure.stage_id = stage.id
     LEFT JOIN hotswap.release AS back_to ON back_to.digest = stage.from_release
     CROSS JOIN LATERAL (
       SELECT max(at) AS at
