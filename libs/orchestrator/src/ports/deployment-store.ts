@@ -64,8 +64,17 @@ export abstract class DeploymentStore {
   abstract find(id: string): Promise<DeploymentRecord | null>;
   /** Newest first. */
   abstract list(filter: DeploymentFilter, page: PageRequest): Promise<Page<DeploymentRecord>>;
-  /** Oldest first; null: no such deployment. `afterId`: only newer events. */
-  abstract events(id: string, page: PageRequest & { afterId?: number }): Promise<Page<DeploymentEvent> | null>;
+  /** Oldest first; null: no such deployment. */
+  abstract events(id: string, page: PageRequest): Promise<Page<DeploymentEvent> | null>;
+  /**
+   * Up to `limit` events after that one, oldest first; null: no such deployment. Ids rise in the order of the commits, so that none can come
+   * later with a lower one. `isOver`: the deployment has ended, and these are its last.
+   */
+  abstract eventsAfter(
+    id: string,
+    afterId: number,
+    limit: number,
+  ): Promise<{ events: DeploymentEvent[]; isOver: boolean } | null>;
   /**
    * Writes a request into the row and wakes the loop. A finished (`Succeeded`) deployment is reopened by `roll-back`: in one transaction its
    * Deploy stages in scope become `RollingBack` where the environment still runs what they brought (`not-current` otherwise), and the
