@@ -111,6 +111,61 @@ describe('the events of a deployment', () => {
   });
 });
 
+describe('the explanation of a deployment', () => {
+  interface Explanation {
+    status: string;
+    now: Record<string, unknown>;
+    items: Record<string, unknown>[];
+    nextCursor: string | null;
+  }
+  const explain = async (id: string, query = '') => {
+    const response = await fetch(`${second.url}/api/v1/deployments/${id}/explanation${query}`);
+    return { status: response.status, body: (await response.json()) as Explanation };
+  };
+
+  it('tells the rule that holds, what it waits for, and every decision with its numbers', async () => {
+    const id = await deploy();
+    await eventually(
+      async () => (await explain(id)).body.now['rule'] === 'no-live-nodes',
+      () => 'waiting for nodes',
+    );
+    const { body } = await explain(id);
+    expect(body).toMatchObject({
+      status: 'Running',
+      now: {
+        stage: 'Deploy',
+        environment: 'Development',
+        message: expect.stringContaining('no live node'),
+        numbers: {},
+        waitsFor: 'Nodes',
+        looksAgainAt: expect.stringMatching(/Z$/),
+      },
+      nextCursor: null,
+    });
+    const rules = body.items.map(({ kind, rule, stage }) => [kind, rule, stage]);
+    expect(rules.at(0)).toEqual(['hold', 'no-live-nodes', 'Deploy']);
+    expect(rules.at(-1)).toEqual(['gather', 'verifying', 'Verify']);
+    expect(body.items[0]).toMatchObject({ revisions: { deployment: expect.any(Number) }, changes: expect.any(Object) });
+    const page = (await explain(id, '?limit=1')).body;
+    const rest = (await explain(id, `?cursor=${page.nextCursor}`)).body;
+    expect([...page.items, ...rest.items]).toEqual(body.items);
+
+    await cancel(id);
+    await eventually(
+      async () => (await explain(id)).body.status === 'Cancelled',
+      () => 'cancelled',
+    );
+    expect((await explain(id)).body.now).toMatchObject({
+      stage: null,
+      rule: 'cancelled',
+      waitsFor: null,
+      untilAt: null,
+      looksAgainAt: null,
+    });
+    expect((await explain('0193a0b0-0000-7000-8000-000000000000')).status).toBe(404);
+  });
+});
+
 describe('the metrics of a cluster', () => {
   it('stream the same as the document, again and again', async () => {
     const leave = new AbortController();

@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { ApiExtraModels, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { DeploymentStore } from '@hotswap/orchestrator';
+import { DeploymentExplainer, DeploymentStore } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiProblems } from '../problem/api-problems.decorator.js';
 import { documentOrStream } from '../streams/document-or-stream.js';
@@ -10,6 +10,7 @@ import { PageQuery, pageOf } from '../validation/page-query.dto.js';
 import { DeploymentIdPipe, deploymentNotFound } from '../validation/path-parameters.js';
 import { DeploymentEventListDto, showEvent } from './deployment-event.dto.js';
 import { DeploymentEventStream } from './deployment-event-stream.js';
+import { ExplanationDto, showExplanation } from './explanation.dto.js';
 
 /** What happened to a deployment, and why. */
 @ApiTags('Deployments')
@@ -17,6 +18,7 @@ import { DeploymentEventStream } from './deployment-event-stream.js';
 export class DeploymentStoryController {
   constructor(
     private readonly deployments: DeploymentStore,
+    private readonly explainer: DeploymentExplainer,
     private readonly streams: EventStreams,
     private readonly eventStream: DeploymentEventStream,
   ) {}
@@ -49,6 +51,25 @@ export class DeploymentStoryController {
     const page = await this.deployments.events(id, pageOf(query));
     if (!page) throw deploymentNotFound(id);
     void reply.send({ items: page.items.map(showEvent), nextCursor: page.nextCursor } satisfies DeploymentEventListDto);
+  }
+
+  @Get(':id/explanation')
+  @ApiOperation({
+    operationId: 'explainDeployment',
+    summary: 'Why a deployment is where it is',
+    description:
+      'The rule that holds now with its numbers, what it waits for and until when, decided anew for this answer; then every decision that was committed, newest first, a wait once.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiResponse({ status: 200, type: ExplanationDto, description: 'As it is now, and one page of decisions.' })
+  @ApiProblems('validation-failed', 'deployment-not-found')
+  async explain(@Param('id', DeploymentIdPipe) id: string, @Query() query: PageQuery): Promise<ExplanationDto> {
+    const [explanation, decisions] = await Promise.all([
+      this.explainer.explain(id),
+      this.deployments.decisions(id, pageOf(query)),
+    ]);
+    if (!explanation || !decisions) throw deploymentNotFound(id);
+    return showExplanation(explanation, decisions);
   }
 
   private async stream(id: string, seenId: number | null, reply: FastifyReply): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Deployment, DeploymentRequest, DeploymentStatus, EnvironmentName, Stage } from '@hotswap/domain';
+import type { Deployment, DeploymentRequest, DeploymentStatus, EnvironmentName, Reason, Stage } from '@hotswap/domain';
 import type { Page, PageRequest } from './page.js';
 
 export interface NewDeployment {
@@ -54,6 +54,21 @@ export interface DeploymentEvent {
   data: Record<string, unknown>;
 }
 
+/** A decision as it was committed. */
+export interface DecisionRecord {
+  id: number;
+  at: Date;
+  kind: string;
+  /** Null for the end. */
+  stage: string | null;
+  environment: EnvironmentName | null;
+  because: Reason;
+  /** What it wrote, releases as digests. */
+  changes: Record<string, unknown>;
+  /** Revisions of what it had read, which still held then. */
+  revisions: Record<string, unknown>;
+}
+
 /** What the API asks of deployments: create, look, and write down what people want of them. */
 export abstract class DeploymentStore {
   /**
@@ -64,6 +79,8 @@ export abstract class DeploymentStore {
   abstract find(id: string): Promise<DeploymentRecord | null>;
   /** Newest first. */
   abstract list(filter: DeploymentFilter, page: PageRequest): Promise<Page<DeploymentRecord>>;
+  /** Every decision but repeated waits, newest first; null: no such deployment. */
+  abstract decisions(id: string, page: PageRequest): Promise<Page<DecisionRecord> | null>;
   /** Oldest first; null: no such deployment. */
   abstract events(id: string, page: PageRequest): Promise<Page<DeploymentEvent> | null>;
   /**
