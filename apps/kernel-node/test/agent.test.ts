@@ -1,5 +1,7 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { NodeReport } from '@hotswap/agent-protocol';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { assignment, Fixture, versioned, waitFor } from './node-fixture.js';
 
@@ -124,6 +126,22 @@ describe('a node and its control plane', () => {
     await waitFor('all is told', () => told() === 20);
     const numbers = fixture.controlPlane.reports.map(({ sequence }) => sequence);
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
+  });
+
+  it('tells how old counts are that it could not deliver for a while', async () => {
+    const one = await fixture.publish('greeter', '1.0.0', versioned());
+    fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
+    const node = await fixture.startNode();
+    await node.ready();
+    await fixture.controlPlane.stop();
+    expect((await fetch(`${node.address}/greeter/`)).status).toBe(200);
+    await delay(2_500);
+    await fixture.controlPlane.start();
+    const carries = ({ traffic }: NodeReport) => traffic.some(({ requests }) => requests > 0);
+    const late = () => fixture.controlPlane.reports.find(carries);
+    await waitFor('the request is told', () => late() !== undefined);
+    expect(late()!.ageSeconds).toBeGreaterThan(1);
+    await waitFor('reports are fresh again', () => (fixture.controlPlane.latest?.ageSeconds ?? 9) < 1);
   });
 
   it('follows the document by polling where no stream can be had', async () => {

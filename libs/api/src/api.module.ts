@@ -6,6 +6,8 @@ import { ApiSettings } from './api-settings.js';
 import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ClusterMetrics } from './clusters/cluster-metrics.js';
 import { ClustersController } from './clusters/clusters.controller.js';
+import { DeploymentEventStream } from './deployments/deployment-event-stream.js';
+import { DeploymentStoryController } from './deployments/deployment-story.controller.js';
 import { DeploymentsController } from './deployments/deployments.controller.js';
 import { HealthController, Readiness } from './health/health.controller.js';
 import { KnownRoutes } from './http/known-routes.js';
@@ -17,6 +19,7 @@ import { NodeProtocolController } from './node-protocol/node-protocol.controller
 import { NodesController } from './nodes/nodes.controller.js';
 import { ProblemFilter } from './problem/problem.filter.js';
 import { WriteLimitGuard } from './security/write-limit.guard.js';
+import { EventStreams } from './streams/event-streams.js';
 import { MetricsController } from './telemetry/metrics.controller.js';
 import { PrometheusMetrics } from './telemetry/prometheus-metrics.js';
 import { KnownQueryGuard } from './validation/known-query.guard.js';
@@ -41,6 +44,7 @@ export class ApiModule {
       ],
       controllers: [
         DeploymentsController,
+        DeploymentStoryController,
         ModulesController,
         ArtifactsController,
         ClustersController,
@@ -58,6 +62,8 @@ export class ApiModule {
         { provide: APP_GUARD, useClass: KnownQueryGuard },
         { provide: APP_PIPE, useClass: RequestValidationPipe },
         ClusterMetrics,
+        DeploymentEventStream,
+        EventStreams,
         DocumentStreams,
         NodeAuthentication,
         PrometheusMetrics,

@@ -42,6 +42,7 @@ describe('the OpenAPI document', () => {
       'GET /api/v1/deployments',
       'GET /api/v1/deployments/{id}',
       'GET /api/v1/deployments/{id}/events',
+      'GET /api/v1/deployments/{id}/explanation',
       'GET /api/v1/modules',
       'GET /api/v1/modules/{name}',
       'GET /api/v1/modules/{name}/versions/{version}',

@@ -5,6 +5,7 @@ import {
   ClusterStore,
   DatabaseHealth,
   DeploymentStore,
+  DeploymentExplainer,
   DistributedKernelOrchestrator,
   MetricStore,
   ModuleCatalog,
@@ -21,7 +22,15 @@ import {
   type ApiSettings,
 } from '../src/index.js';
 
-const stores = [DistributedKernelOrchestrator, DeploymentStore, ModuleCatalog, ClusterStore, NodeRegistry, MetricStore];
+const stores = [
+  DistributedKernelOrchestrator,
+  DeploymentExplainer,
+  DeploymentStore,
+  ModuleCatalog,
+  ClusterStore,
+  NodeRegistry,
+  MetricStore,
+];
 
 /** The control plane while its database is away: every call of a store is refused, as the driver does it. */
 @Module({})

@@ -1,7 +1,7 @@
 import type { EnvironmentName } from './environment.js';
 import type { Instant } from './instant.js';
 import { routesAlike, type KernelNode, type NodePlan } from './kernel-node.js';
-import type { Listening } from './listening.js';
+import { isHeardSinceGap, type Listening } from './listening.js';
 import type { EnvironmentRelease } from './release.js';
 
 export type ClusterStatus = 'Healthy' | 'Progressing' | 'Degraded' | 'Empty';
@@ -26,7 +26,7 @@ export class EnvironmentCluster {
     return this.nodes.filter((node) => node.state(this.now, this.listening) === 'Lost');
   }
 
-  /** `Healthy`: every node Ready on its release. */
+  /** `Healthy`: every node Ready on its release. After a gap `Progressing` until each was heard again (or is lost): what they said before may be over. */
   get status(): ClusterStatus {
     const members = this.nodes.filter((node) => node.state(this.now, this.listening) !== 'Gone');
     if (members.length === 0) return 'Empty';
@@ -36,10 +36,11 @@ export class EnvironmentCluster {
     return isSettling ? 'Progressing' : 'Degraded';
   }
 
-  /** Ready, and says that it runs what the environment's record says of every module. */
+  /** Ready, and says that it runs what the environment's record says of every module; said since the control plane last began to listen. */
   isHealthy(node: KernelNode): boolean {
     return (
       node.state(this.now, this.listening) === 'Ready' &&
+      isHeardSinceGap(this.listening, node.facts.lastHeartbeatAt, this.now) &&
       this.releases.every(({ module, ownerStageId, release }) =>
         ownerStageId !== null || release === null ? true : node.observation(module)?.active === release.digest,
       )

@@ -38,3 +38,9 @@ export function isCatchingUp(listening: Listening, now: Instant): boolean {
   const newest = listening.gaps.at(-1);
   return newest !== undefined && now - newest.to < lostAfterMilliseconds;
 }
+
+/** Whether what was heard at `at` was heard since listening last resumed. While nobody listens nothing is: what is known is of before. */
+export function isHeardSinceGap(listening: Listening, at: Instant, now: Instant): boolean {
+  if (now - listening.beatAt > beatGapMilliseconds) return false;
+  return listening.gaps.every(({ to }) => at >= to);
+}

@@ -1,4 +1,7 @@
-/** Why something is as it is: a stable code, a sentence with its numbers for people, and the numbers for programs. */
+/**
+ * Why something is as it is: a stable code, a sentence with its numbers for people, and the numbers for programs. A wait that ends by itself has
+ * `untilAt` (ISO 8601) among them: then at the latest, if nobody pauses it and the control plane listens.
+ */
 export interface Reason {
   code: string;
   message: string;

@@ -46,6 +46,23 @@ describe('Direct', () => {
   });
 });
 
+describe('A wait that ends by itself', () => {
+  const untilAt = (decision: Decision) => decision.because.data['untilAt'];
+  const after = (seconds: number) => new Date(now + seconds * 1000).toISOString();
+
+  it('says until when: for nodes until the deadline, for time until there was enough', () => {
+    const early = progress(1, { stepStartedAt: now - 100_000 });
+    expect(untilAt(decideDirect(view('a:v2 b:v2?', { progress: early })))).toBe(after(500));
+    expect(untilAt(decideBlueGreen(view('a:v2 b:v2<29', { progress: progress(3) })))).toBe(after(1));
+  });
+
+  it('does not count the time in which it was suspended', () => {
+    const early = progress(1, { stepStartedAt: now - 100_000 });
+    const suspensions = [{ from: now - 50_000, to: now - 10_000 }];
+    expect(untilAt(decideDirect(view('a:v2 b:v2?', { progress: early, suspensions })))).toBe(after(540));
+  });
+});
+
 describe('Rolling', () => {
   const rolling = (maxUnavailable: string, maxSurge = '0') => ({
     environment: 'QA' as const,

@@ -2,9 +2,15 @@ import { beatGapMilliseconds } from '@hotswap/domain';
 import { ControlPlaneClock } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { pruneTraffic } from './rollouts/keep-exposure.js';
+
+/** A process that begins to beat, and finds no beat of another within this time, ends a gap: nobody listened while it started. */
+const firstBeatGapMilliseconds = 2_000;
 
 @Injectable()
 export class PostgresControlPlaneClock extends ControlPlaneClock {
+  private hasBeaten = false;
+
   constructor(private readonly dataSource: DataSource) {
     super();
   }
@@ -27,8 +33,9 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
        INSERT INTO hotswap.control_plane_beat AS beat (at)
        SELECT coalesce((SELECT greatest(at, now) FROM newest), clock_timestamp())
        ON CONFLICT (is_single) DO UPDATE SET at = greatest(beat.at, excluded.at)`,
-      [beatGapMilliseconds],
+      [this.hasBeaten ? beatGapMilliseconds : firstBeatGapMilliseconds],
     );
+    this.hasBeaten = true;
   }
 
   async prune(): Promise<void> {
@@ -37,8 +44,9 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
 }
 
 const pruneStatements = [
-  `DELETE FROM hotswap.traffic_sample WHERE at < now() - interval '1 hour'`,
+  pruneTraffic,
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
+  `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,
   `DELETE FROM hotswap.idempotency_key WHERE created_at < now() - interval '24 hours'`,
   `DELETE FROM hotswap.node_document AS document USING hotswap.node
    WHERE node.id = node_id AND created_at < now() - interval '1 hour'

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { defaultPolicy, environments } from '@hotswap/domain';
 import { CursorError } from '@hotswap/orchestrator';
 import { latencyQuantileSeconds } from '@hotswap/agent-protocol';
+import { PostgresControlPlaneClock } from '../src/postgres-control-plane-clock.js';
 import { TestPostgres } from './postgres.js';
 import { artifactOf, moduleName, planOf, releaseOf, report, sample, World } from './world.js';
 
@@ -138,6 +139,25 @@ describe('metrics', () => {
   });
 });
 
+describe('counts that come late', () => {
+  it('are those of the time when they were made', async () => {
+    await world.publish('1.0.0');
+    await world.join('a', 'QA');
+    const traffic = (requests: number) => [sample(releaseOf('1.0.0'), requests, 0)];
+    await world.nodes.report('a', report('a-boot', 1, { traffic: traffic(1000), ageSeconds: 90 }));
+    await world.nodes.report('a', report('a-boot', 2, { traffic: traffic(100), ageSeconds: 30 }));
+    await world.nodes.report('a', report('a-boot', 3, { traffic: traffic(10), ageSeconds: 0.2 }));
+    await world.nodes.report('a', report('a-boot', 4, { traffic: traffic(1) }));
+    const to = await world.metrics.now();
+    const requests = async (seconds: number) => {
+      const from = new Date(to.getTime() - seconds * 1000);
+      const [point] = await world.metrics.read({ environment: 'QA', from, to, stepSeconds: null, module: null });
+      return point!.traffic[0]!.requests;
+    };
+    expect([await requests(20), await requests(60), await requests(120)]).toEqual([11, 111, 1111]);
+  });
+});
+
 describe('the clock', () => {
   const gaps = () =>
     world.rows<{ seconds: number }>(
@@ -155,6 +175,20 @@ describe('the clock', () => {
     const { listening, now } = await world.clusters.load('QA');
     expect(listening.beatAt).toBeGreaterThanOrEqual(listening.gaps[0]!.to);
     expect(now).toBeGreaterThanOrEqual(listening.beatAt);
+  });
+
+  it('takes the start of a process for the end of a gap, unless another one beats', async () => {
+    await world.clock.beat();
+    const another = new PostgresControlPlaneClock(world.dataSource);
+    await another.beat();
+    expect(await gaps()).toEqual([]);
+    const beatThreeSecondsAgo = `UPDATE hotswap.control_plane_beat SET at = now() - interval '3 seconds'`;
+    await world.rows(beatThreeSecondsAgo);
+    await another.beat();
+    expect(await gaps()).toEqual([]);
+    await world.rows(beatThreeSecondsAgo);
+    await new PostgresControlPlaneClock(world.dataSource).beat();
+    expect(await gaps()).toHaveLength(1);
   });
 
   it('prunes what is past its time and nothing else', async () => {

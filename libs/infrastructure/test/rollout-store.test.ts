@@ -279,10 +279,16 @@ describe('committing', () => {
       'succeeded',
     ]);
     const [, second] = (await world.deployments.events(id, { limit: 200, cursor: null }))!.items;
-    const later = await world.deployments.events(id, { limit: 2, cursor: null, afterId: second!.id });
-    expect(later!.items.map(({ type }) => type)).toEqual(['stage-started', 'step-advanced']);
-    const next = await world.deployments.events(id, { limit: 200, cursor: later!.nextCursor });
-    expect(next!.items.map(({ type }) => type)).toEqual(['stage-succeeded', 'stage-succeeded', 'succeeded']);
+    const later = (await world.deployments.eventsAfter(id, second!.id, 2))!;
+    expect([later.events.map(({ type }) => type), later.isOver]).toEqual([['stage-started', 'step-advanced'], false]);
+    const last = (await world.deployments.eventsAfter(id, later.events[1]!.id, 200))!;
+    expect([last.events.map(({ type }) => type), last.isOver]).toEqual([
+      ['stage-succeeded', 'stage-succeeded', 'succeeded'],
+      true,
+    ]);
+    const page = await world.deployments.events(id, { limit: 4, cursor: null });
+    const next = await world.deployments.events(id, { limit: 200, cursor: page!.nextCursor });
+    expect([...page!.items, ...next!.items].at(-3)).toEqual(last.events[0]);
   });
 
   it('counts nodes while a stage runs, and keeps the counts of its end', async () => {

@@ -1,4 +1,5 @@
 export { ArtifactVerifier, orchestratorTrust, type Verdict } from './artifact-verifier.js';
+export { DeploymentExplainer, type Explanation } from './deployment-explainer.js';
 export { DeploymentPipeline } from './deployment-pipeline.js';
 export {
   DistributedKernelOrchestrator,

@@ -2,6 +2,7 @@ import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common'
 import type { Strategy } from '@hotswap/domain';
 import type { Trust } from '@hotswap/module-kit';
 import { ArtifactVerifier, orchestratorTrust } from './artifact-verifier.js';
+import { DeploymentExplainer } from './deployment-explainer.js';
 import { DeploymentPipeline } from './deployment-pipeline.js';
 import { DistributedKernelOrchestrator } from './distributed-kernel-orchestrator.js';
 import { EvidenceGatherer } from './reconcile/gather-evidence.js';
@@ -28,8 +29,9 @@ export class OrchestratorModule {
         EvidenceGatherer,
         ReconcileLoop,
         DistributedKernelOrchestrator,
+        DeploymentExplainer,
       ],
-      exports: [DistributedKernelOrchestrator],
+      exports: [DistributedKernelOrchestrator, DeploymentExplainer],
     };
   }
 }

@@ -68,6 +68,8 @@ export interface NodeReport {
   refused: string | null;
   /** Seconds covered by `traffic`. */
   intervalSeconds: number;
+  /** How long ago that interval ended when the report was sent; left out: it has just ended. */
+  ageSeconds?: number;
   modules: ModuleReport[];
   traffic: TrafficSample[];
   process: { cpuSeconds: number; rssBytes: number; eventLoopDelaySeconds: number };

@@ -13,7 +13,9 @@ const undeliveredCountMax = 60;
 export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'modules'>;
 
 /** One closed interval: counts that are delivered once, under a sequence number of their own, and the state at its end. */
-type Interval = Pick<NodeReport, 'sequence' | 'state' | 'intervalSeconds' | 'traffic' | 'process'>;
+interface Interval extends Pick<NodeReport, 'sequence' | 'state' | 'intervalSeconds' | 'traffic' | 'process'> {
+  endedAtMs: number;
+}
 
 export interface ReporterOptions {
   bootId: string;
@@ -110,6 +112,7 @@ export class Reporter {
       sequence: ++this.sequence,
       state: this.options.state(),
       intervalSeconds,
+      endedAtMs: now,
       traffic,
       process: this.options.figures.take(),
     });
@@ -133,13 +136,18 @@ export class Reporter {
     for (let interval; (interval = this.undelivered[0]) && !signal.aborted;) {
       this.changed = false;
       try {
-        await this.options.send({ bootId: this.options.bootId, ...this.options.status(), ...interval }, signal);
+        await this.options.send(this.toReport(interval), signal);
         this.delivered(interval);
       } catch (error) {
         if (signal.aborted) return;
         await this.failed(interval, error as Error);
       }
     }
+  }
+
+  private toReport({ endedAtMs, ...counts }: Interval): NodeReport {
+    const ageSeconds = (performance.now() - endedAtMs) / 1000;
+    return { bootId: this.options.bootId, ...this.options.status(), ...counts, ageSeconds };
   }
 
   private delivered(interval: Interval): void {

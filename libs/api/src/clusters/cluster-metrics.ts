@@ -3,6 +3,7 @@ import type { EnvironmentName } from '@hotswap/domain';
 import { ClusterStore, MetricStore, type MeasuredTraffic } from '@hotswap/orchestrator';
 import { Problem } from '../problem/problem.js';
 import { measure } from './measure.js';
+import type { EventSource } from '../streams/event-streams.js';
 import type { ClusterMetricsDto, MetricsQuery } from './metrics.dto.js';
 
 const windowSecondsDefault = 60;
@@ -10,13 +11,39 @@ const windowSecondsMax = 7 * 86_400;
 const pointCountMax = 1000;
 const pointCountDefault = 12;
 
+/** Streams of the same question share an answer that is younger than this. */
+const sharedMilliseconds = 1000;
+const followMilliseconds = 2000;
+
 /** Reads what an environment's nodes measured and puts it together. */
 @Injectable()
 export class ClusterMetrics {
+  /** By question; each for a moment. */
+  private readonly shared = new Map<string, Promise<ClusterMetricsDto>>();
+
   constructor(
     private readonly metrics: MetricStore,
     private readonly clusters: ClusterStore,
   ) {}
+
+  /** The same answer again every two seconds. */
+  follow(environment: EnvironmentName, query: MetricsQuery): EventSource {
+    return {
+      read: async () => ({ events: [{ type: 'metrics', data: await this.readShared(environment, query) }] }),
+      intervalMilliseconds: followMilliseconds,
+      isWoken: false,
+    };
+  }
+
+  private readShared(environment: EnvironmentName, query: MetricsQuery): Promise<ClusterMetricsDto> {
+    const question = JSON.stringify([environment, query]);
+    const known = this.shared.get(question);
+    if (known) return known;
+    const answer = this.read(environment, query);
+    this.shared.set(question, answer);
+    setTimeout(() => this.shared.delete(question), sharedMilliseconds).unref();
+    return answer;
+  }
 
   /** Throws a Problem for a window that makes no sense. */
   async read(environment: EnvironmentName, query: MetricsQuery): Promise<ClusterMetricsDto> {

@@ -1,11 +1,14 @@
-import { Body, Controller, Get, Headers, Param, Put, Query, Res } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Get, Headers, Param, Put, Query, Req, Res } from '@nestjs/common';
+import { ApiExtraModels, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { environments, type EnvironmentName, type Policy } from '@hotswap/domain';
 import { ClusterStore, type VersionedPolicy } from '@hotswap/orchestrator';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { matchesTag } from '../http/entity-tags.js';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
+import { documentOrStream } from '../streams/document-or-stream.js';
+import { EventStreams } from '../streams/event-streams.js';
+import { wantsEvents } from '../streams/wants-events.js';
 import { EnvironmentPipe } from '../validation/path-parameters.js';
 import { ClusterDto, ClusterListDto, ClusterWithNodesDto, showCluster, showNodes } from './cluster.dto.js';
 import { ClusterMetrics } from './cluster-metrics.js';
@@ -23,6 +26,7 @@ export class ClustersController {
   constructor(
     private readonly clusters: ClusterStore,
     private readonly metrics: ClusterMetrics,
+    private readonly streams: EventStreams,
   ) {}
 
   @Get()
@@ -48,16 +52,26 @@ export class ClustersController {
   @ApiOperation({
     operationId: 'getClusterMetrics',
     summary: 'What an environment’s nodes measured of real requests',
-    description: 'The last minute by default.',
+    description:
+      'The last minute by default. With `Accept: text/event-stream` the same every two seconds, as events `metrics`.',
   })
   @ApiParam(environment)
-  @ApiResponse({ status: 200, type: ClusterMetricsDto, description: 'Sums, by module, by node, and over time.' })
-  @ApiProblems('validation-failed', 'environment-not-found')
-  getMetrics(
+  @ApiExtraModels(ClusterMetricsDto)
+  @ApiResponse({
+    status: 200,
+    description: 'Sums, by module, by node, and over time.',
+    content: documentOrStream(ClusterMetricsDto),
+  })
+  @ApiProblems('validation-failed', 'environment-not-found', 'too-many-streams', 'shutting-down')
+  async getMetrics(
     @Param('environment', EnvironmentPipe) name: EnvironmentName,
     @Query() query: MetricsQuery,
-  ): Promise<ClusterMetricsDto> {
-    return this.metrics.read(name, query);
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const first = await this.metrics.read(name, query);
+    if (!wantsEvents(request)) return void reply.send(first);
+    this.streams.open(reply, this.metrics.follow(name, query));
   }
 
   @Get(':environment/policy')

@@ -121,6 +121,22 @@ export class DeploymentLinksDto {
   cluster!: string;
 }
 
+@ApiSchema({
+  name: 'Exposure',
+  description:
+    'What users met of the new version while the deployment was under way, in all its environments together. It counts while requests are given to the version, and stays as it is once the deployment has ended.',
+})
+export class ExposureDto {
+  @ApiProperty({ minimum: 0, description: 'How long requests were given to it.', example: 41.2 })
+  seconds!: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Requests that it answered.', example: 18_220 })
+  requests!: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Of these, failed ones.', example: 0 })
+  failures!: number;
+}
+
 @ApiSchema({ name: 'Deployment' })
 export class DeploymentDto {
   @ApiProperty({ format: 'uuid', example: '0193a0b0-0000-7000-8000-000000000000' })
@@ -164,6 +180,9 @@ export class DeploymentDto {
   @ApiProperty({ type: ReasonDto })
   reason!: ReasonDto;
 
+  @ApiProperty({ type: ExposureDto })
+  exposure!: ExposureDto;
+
   @ApiProperty(instant)
   createdAt!: string;
 
@@ -194,7 +213,7 @@ export class DeploymentListDto {
 
 /** A deployment as the API shows it. */
 export function showDeployment(record: DeploymentRecord): DeploymentDto {
-  const { deployment, stages } = record;
+  const { deployment, stages, exposure } = record;
   return {
     id: deployment.id,
     moduleName: deployment.module,
@@ -208,6 +227,7 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
     status: deployment.status,
     progressPercent: progressPercent(stages),
     reason: deployment.reason,
+    exposure: { ...exposure, seconds: Math.round(exposure.seconds * 1000) / 1000 },
     createdAt: isoInstant(deployment.createdAt),
     startedAt: isoOrNull(deployment.startedAt),
     finishedAt: isoOrNull(deployment.finishedAt),

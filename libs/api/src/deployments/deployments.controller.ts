@@ -5,7 +5,7 @@ import type { FastifyReply } from 'fastify';
 import { apiPaths } from '../http/api-paths.js';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
-import { PageQuery, pageOf } from '../validation/page-query.dto.js';
+import { pageOf } from '../validation/page-query.dto.js';
 import {
   DeploymentIdPipe,
   deploymentNotFound,
@@ -13,7 +13,6 @@ import {
   versionNotFound,
 } from '../validation/path-parameters.js';
 import { CreateDeploymentDto } from './create-deployment.dto.js';
-import { DeploymentEventListDto, showEvent } from './deployment-event.dto.js';
 import { CancelDto, ListDeploymentsQuery, RollBackDto } from './deployment-requests.dto.js';
 import { DeploymentDto, DeploymentListDto, showDeployment } from './deployment.dto.js';
 import { idempotencyOf } from './idempotency-key.js';
@@ -107,17 +106,6 @@ export class DeploymentsController {
   @ApiProblems('validation-failed', 'deployment-not-found')
   get(@Param('id', DeploymentIdPipe) id: string): Promise<DeploymentDto> {
     return this.show(id);
-  }
-
-  @Get(':id/events')
-  @ApiOperation({ operationId: 'listDeploymentEvents', summary: 'List what happened to a deployment, oldest first' })
-  @ApiParam({ name: 'id', format: 'uuid' })
-  @ApiResponse({ status: 200, type: DeploymentEventListDto, description: 'One page.' })
-  @ApiProblems('validation-failed', 'deployment-not-found')
-  async events(@Param('id', DeploymentIdPipe) id: string, @Query() query: PageQuery): Promise<DeploymentEventListDto> {
-    const page = await this.deployments.events(id, pageOf(query));
-    if (!page) throw deploymentNotFound(id);
-    return { items: page.items.map(showEvent), nextCursor: page.nextCursor };
   }
 
   @Post(':id/rollback')

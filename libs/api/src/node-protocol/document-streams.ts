@@ -3,11 +3,10 @@ import type { ServerResponse } from 'node:http';
 import { compareDocuments, type NodeDocument } from '@hotswap/agent-protocol';
 import { NodeRegistry, WakeUps } from '@hotswap/orchestrator';
 import { Problem } from '../problem/problem.js';
+import { encodeEvent, pingMilliseconds, pingText, stuckMilliseconds } from '../streams/server-sent-event.js';
 
 const streamCountMax = 2000;
 const passMilliseconds = 1000;
-const pingMilliseconds = 10_000;
-const stuckMilliseconds = 30_000;
 
 interface Stream {
   nodeId: string;
@@ -65,7 +64,7 @@ export class DocumentStreams implements OnApplicationBootstrap, BeforeApplicatio
   open(nodeId: string, response: ServerResponse, document: NodeDocument): void {
     const older = this.streams.get(nodeId);
     if (older) this.end(older);
-    const ping = setInterval(() => this.write(stream, ': ping\n\n'), pingMilliseconds);
+    const ping = setInterval(() => this.write(stream, pingText), pingMilliseconds);
     const stream: Stream = { nodeId, response, sent: document, blockedAt: null, ping };
     this.streams.set(nodeId, stream);
     response.on('close', () => this.end(stream));
@@ -110,7 +109,7 @@ export class DocumentStreams implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private send(stream: Stream, document: NodeDocument): void {
-    this.write(stream, `event: document\ndata: ${JSON.stringify(document)}\n\n`);
+    this.write(stream, encodeEvent({ type: 'document', data: document }));
     stream.sent = document;
   }
 

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem } from '../problem/problem.js';
 import { secretHash } from '../security/bearer.js';
 import { NodeIdPipe } from '../validation/path-parameters.js';
+import { beginStream } from '../streams/server-sent-event.js';
 import { DocumentStreams } from './document-streams.js';
 import { JoinDto } from './join.dto.js';
 import { NodeAuthentication } from './node-authentication.js';
@@ -52,14 +53,7 @@ export class NodeProtocolController {
       void reply.header('cache-control', 'no-store').send(document);
       return;
     }
-    reply.hijack();
-    reply.raw.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      connection: 'keep-alive',
-      'x-accel-buffering': 'no',
-    });
-    this.streams.open(id, reply.raw, document);
+    this.streams.open(id, beginStream(reply), document);
   }
 
   @Post(':id/reports')

@@ -189,6 +189,10 @@ export class ReportDto implements NodeReport {
   @Amount({ max: 86_400 })
   intervalSeconds!: number;
 
+  @IsOptional()
+  @Amount({ max: 86_400 })
+  ageSeconds?: number;
+
   @ArrayUnique((each: ModuleReportDto | null) => each?.module, { message: 'must have one entry per module' })
   @NestedList(() => ModuleReportDto, modulesMax)
   modules!: ModuleReportDto[];

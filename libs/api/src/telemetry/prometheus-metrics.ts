@@ -3,6 +3,8 @@ import { deploymentStatuses, environments, finalStatuses, nodeStates } from '@ho
 import { ClusterStore, DeploymentStore } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { isStream } from '../streams/server-sent-event.js';
+import { EventStreams } from '../streams/event-streams.js';
 import { DocumentStreams } from '../node-protocol/document-streams.js';
 
 const unfinished = deploymentStatuses.filter((status) => !finalStatuses.includes(status));
@@ -21,7 +23,8 @@ export class PrometheusMetrics {
   constructor(
     private readonly deployments: DeploymentStore,
     private readonly clusters: ClusterStore,
-    streams: DocumentStreams,
+    documents: DocumentStreams,
+    events: EventStreams,
   ) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
@@ -49,7 +52,15 @@ export class PrometheusMetrics {
       help: 'Nodes connected to this process.',
       registers,
       collect() {
-        this.set(streams.count);
+        this.set(documents.count);
+      },
+    });
+    new Gauge({
+      name: 'hotswap_event_streams',
+      help: 'Streams of events and metrics that clients have open at this process.',
+      registers,
+      collect() {
+        this.set(events.count);
       },
     });
   }
@@ -58,7 +69,9 @@ export class PrometheusMetrics {
     return this.registry.contentType;
   }
 
+  /** Streams are left out: how long a client stays says nothing of this process. */
   observe(request: FastifyRequest, reply: FastifyReply): void {
+    if (isStream(reply.raw)) return;
     const route = request.routeOptions.url ?? 'unknown';
     this.requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
   }

@@ -1,6 +1,6 @@
 import { inSeconds, reason, type Reason } from '../reason.js';
 import { isCatchingUp, listenedMilliseconds } from '../listening.js';
-import { second, type Instant } from '../instant.js';
+import { isoInstant, second, type Instant } from '../instant.js';
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
 
@@ -52,7 +52,9 @@ export function isOverdue(view: RolloutView, since: Instant): boolean {
 export function awaitConfirmation(view: RolloutView, since: Instant): Decision | null {
   const waiting = view.cluster.live.filter((node) => !node.confirms(view.module)).map(({ id }) => id);
   if (waiting.length === 0) return null;
-  const numbers = { waiting, waitedMilliseconds: elapsed(view, since) };
+  const waitedMilliseconds = elapsed(view, since);
+  const untilAt = isoInstant(view.cluster.now + view.policy.progressDeadlineSeconds * second - waitedMilliseconds);
+  const numbers = { waiting, waitedMilliseconds, untilAt };
   if (isOverdue(view, since)) {
     const because = reason(
       'progress-deadline',

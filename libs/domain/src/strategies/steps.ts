@@ -1,4 +1,4 @@
-import { second, type Instant } from '../instant.js';
+import { isoInstant, second, type Instant } from '../instant.js';
 import { routesAlike, type KernelNode, type NodePlan } from '../kernel-node.js';
 import { inSeconds, reason, type Reason } from '../reason.js';
 import type { Decision } from '../rollout/decision.js';
@@ -118,6 +118,7 @@ function baking(view: RolloutView, title: string, baked: number, seconds: number
     : `at least ${seconds} s`;
   return reason('baking', `${title}: ${inSeconds(baked)} of ${limit}; ${seen}`, {
     bakedMilliseconds: baked,
+    untilAt: isoInstant(view.cluster.now + seconds * second - baked),
     traffic: view.traffic,
   });
 }

@@ -57,7 +57,7 @@ function isAway(error: unknown): boolean {
 
 function cannotOpen(error: unknown): Error {
   return new Error(
-    `Can't use the database that DATABASE_URL names: ${messageOf(error)}. Check its user, password and database name; the user needs to create the schema "hotswap".`,
+    `Can't use the database that DATABASE_URL names: ${messageOf(error)}. Check its user, password and database name; the user needs to create the schemas "hotswap" and "ops".`,
     { cause: error },
   );
 }

@@ -1,6 +1,7 @@
 import {
   DeploymentStore,
   type CreateOutcome,
+  type DecisionRecord,
   type DeploymentEvent,
   type DeploymentFilter,
   type DeploymentRecord,
@@ -13,7 +14,8 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { createDeployment } from './create-deployment.js';
 import { findDeployment, listDeployments } from './read-deployments.js';
-import { listEvents } from './list-events.js';
+import { listDecisions } from './list-decisions.js';
+import { eventsAfter, listEvents } from './list-events.js';
 import { requestChange, type ChangeRequest } from './request-change.js';
 
 @Injectable()
@@ -34,8 +36,16 @@ export class PostgresDeploymentStore extends DeploymentStore {
     return listDeployments(this.dataSource, filter, page);
   }
 
-  async events(id: string, page: PageRequest & { afterId?: number }): Promise<Page<DeploymentEvent> | null> {
+  async events(id: string, page: PageRequest): Promise<Page<DeploymentEvent> | null> {
     return isUuid(id) ? listEvents(this.dataSource.manager, id, page) : null;
+  }
+
+  async decisions(id: string, page: PageRequest): Promise<Page<DecisionRecord> | null> {
+    return isUuid(id) ? listDecisions(this.dataSource.manager, id, page) : null;
+  }
+
+  async eventsAfter(id: string, afterId: number, limit: number): ReturnType<DeploymentStore['eventsAfter']> {
+    return isUuid(id) ? eventsAfter(this.dataSource.manager, id, afterId, limit) : null;
   }
 
   async request(id: string, request: ChangeRequest): Promise<RequestOutcome> {

@@ -52,13 +52,15 @@ async function toRecords(manager: EntityManager, deployments: Deployment[]): Pro
   const ids = deployments.map(({ id }) => id);
   const stages = await loadStageRows(manager, ids);
   const live = await countLiveNodes(manager, ids);
+  const exposures = await loadExposures(manager, ids);
   return deployments.map((deployment) => {
     const own = stages.filter(({ deploymentId }) => deploymentId === deployment.id);
     const counted = own.flatMap((stage) => {
       const counts = stage.nodes ?? live.get(stage.id);
       return counts ? [[stage.id, counts] as const] : [];
     });
-    return { deployment, stages: own.map(toStage), nodes: Object.fromEntries(counted) };
+    const exposure = exposures.get(deployment.id) ?? { seconds: 0, requests: 0, failures: 0 };
+    return { deployment, stages: own.map(toStage), nodes: Object.fromEntries(counted), exposure };
   });
 }
 
@@ -71,4 +73,17 @@ async function countLiveNodes(manager: EntityManager, deploymentIds: string[]): 
     [deploymentIds],
   );
   return new Map(rows.map(({ id, counts }) => [id, counts]));
+}
+
+/** By deployment id. */
+async function loadExposures(
+  manager: EntityManager,
+  deploymentIds: string[],
+): Promise<Map<string, DeploymentRecord['exposure']>> {
+  const rows = await manager.query<(DeploymentRecord['exposure'] & { id: string })[]>(
+    `SELECT deployment_id AS id, sum(seconds) AS seconds, sum(requests)::float8 AS requests, sum(failures)::float8 AS failures
+     FROM hotswap.stage_exposure WHERE deployment_id = ANY($1) GROUP BY deployment_id`,
+    [deploymentIds],
+  );
+  return new Map(rows.map(({ id, ...exposure }) => [id, exposure]));
 }

@@ -1,10 +1,14 @@
 import { CreateEnvironmentsAndModules1764000000001 } from './1764000000001-create-environments-and-modules.js';
 import { CreateDeployments1764000000002 } from './1764000000002-create-deployments.js';
 import { CreateNodes1764000000003 } from './1764000000003-create-nodes.js';
+import { KeepExposure1764000000010 } from './1764000000010-keep-exposure.js';
+import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js';
 
 /** In the order in which they run. */
 export const migrations = [
   CreateEnvironmentsAndModules1764000000001,
   CreateDeployments1764000000002,
   CreateNodes1764000000003,
+  KeepExposure1764000000010,
+  CreateOpsViews1764000000011,
 ];

@@ -5,6 +5,7 @@ import { composeDocuments } from '../clusters/write-assignments.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { notifyWake } from '../wake.js';
 import { adoptEpoch } from './adopt-epoch.js';
+import { insertStateChange } from './state-change.js';
 
 /** See the port. Every join counts as a change of membership; what an earlier boot said is forgotten. */
 export function joinNode(
@@ -21,6 +22,8 @@ export function joinNode(
     const epoch = await lockEpoch(manager);
     const known = await lockNode(manager, request.nodeId);
     if (known) checkIdentity(known, request, knownSecretHash);
+    const state = known?.boot_id === request.bootId ? known.reported_state : 'Starting';
+    await manager.query(insertStateChange('$2', '$3'), [request.nodeId, request.bootId, state]);
     await manager.query(upsertNode, [
       request.nodeId,
       request.environment,
@@ -50,6 +53,7 @@ export function joinNode(
 interface KnownNode {
   boot_id: string;
   environment: string;
+  reported_state: string;
   secret_hash: string;
   decommissioned_at: Date | null;
 }
@@ -62,7 +66,7 @@ async function lockEpoch(manager: EntityManager): Promise<number> {
 
 async function lockNode(manager: EntityManager, nodeId: string): Promise<KnownNode | undefined> {
   const [node] = await manager.query<KnownNode[]>(
-    'SELECT boot_id, environment, secret_hash, decommissioned_at FROM hotswap.node WHERE id = $1 FOR NO KEY UPDATE',
+    'SELECT boot_id, environment, reported_state, secret_hash, decommissioned_at FROM hotswap.node WHERE id = $1 FOR NO KEY UPDATE',
     [nodeId],
   );
   return node;

@@ -4,6 +4,7 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { notifyWake } from '../wake.js';
 import { adoptEpoch } from './adopt-epoch.js';
+import { insertStateChange } from './state-change.js';
 
 /** See the port. Only a node whose state changes, or that knows more than this database, costs more than its own rows. */
 export async function keepReport(dataSource: DataSource, nodeId: string, report: NodeReport): Promise<ReportOutcome> {
@@ -43,6 +44,7 @@ async function write(manager: EntityManager, nodeId: string, report: NodeReport)
     report.accepted?.revision ?? null,
     report.refused,
     report.sequence,
+    report.bootId,
   ]);
   await writeObservations(manager, nodeId, report.modules);
   await writeTraffic(manager, nodeId, node.environment, report);
@@ -80,6 +82,7 @@ async function bumpMembership(manager: EntityManager, environment: string): Prom
 }
 
 const updateNode = `
+  WITH change AS (${insertStateChange('$7', '$2')})
   UPDATE hotswap.node SET
     reported_state = $2,
     accepted_epoch = $3,
@@ -120,7 +123,7 @@ async function writeTraffic(
   manager: EntityManager,
   nodeId: string,
   environment: string,
-  { bootId, sequence, intervalSeconds, traffic }: NodeReport,
+  { bootId, sequence, intervalSeconds, ageSeconds, traffic }: NodeReport,
 ): Promise<void> {
   if (traffic.length === 0) return;
   await manager.query(insertTraffic, [
@@ -130,14 +133,16 @@ async function writeTraffic(
     environment,
     intervalSeconds,
     JSON.stringify(traffic.map(toSparse)),
+    ageSeconds ?? 0,
   ]);
 }
 
+/** Of the time when it happened: what a node could not deliver for a while is no spike when it comes. */
 const insertTraffic = `
   INSERT INTO hotswap.traffic_sample
     (node_id, boot_id, sequence, environment, at, interval_seconds, module, release, version, requests, failures,
      latency_buckets, latency_counts, latency_sum_seconds, in_flight, cpu_seconds, rss_bytes, event_loop_delay_seconds)
-  SELECT $1::text, $2::text, $3::bigint, $4::text, now(), $5::double precision, module, release, version, requests, failures,
+  SELECT $1::text, $2::text, $3::bigint, $4::text, now() - $7 * interval '1 second', $5::double precision, module, release, version, requests, failures,
     buckets, counts, "latencySumSeconds", "inFlight", "cpuSeconds", "rssBytes", "eventLoopDelaySeconds"
   FROM jsonb_to_recordset($6) AS sample
     (module text, release text, version text, requests integer, failures integer, buckets smallint[], counts integer[],

@@ -14,6 +14,7 @@ import { saveReleases } from '../releases.js';
 import { traceDecision, traceparentOfDecision } from '../tracing/deployment-trace.js';
 import { notifyWake } from '../wake.js';
 import { changesSomething, eventsOf, isNewRollback } from './events-of.js';
+import { keepExposure } from './keep-exposure.js';
 import { writeEvents } from './write-events.js';
 import { writeStages } from './write-stages.js';
 
@@ -52,6 +53,7 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   if (view.environment) await checkEnvironment(manager, view, view.environment);
   await saveReleases(manager, releasesOf(decision));
   await writeStages(manager, view, decision.stages);
+  if (isChange) await keepExposure(manager, view.deployment.id);
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
   await writeAssignments(manager, toPlans(view, decision));
   await requestEvidence(manager, decision);

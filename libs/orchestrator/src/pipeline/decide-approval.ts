@@ -18,6 +18,7 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
     const because = reason(
       'awaiting-approval',
       `Waiting for an approval of ${environment}, until ${isoInstant(expiresAt)}`,
+      { untilAt: isoInstant(expiresAt) },
     );
     return {
       ...advance(view, stage, because),
@@ -49,6 +50,7 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
   const because = reason(
     'awaiting-approval',
     `Waiting for an approval of ${environment}, until ${isoInstant(expiresAt)}`,
+    { untilAt: isoInstant(expiresAt) },
   );
   return hold(view, stage, 'Waiting', 'AwaitingApproval', because, expiresAt + 1);
 }

@@ -1,6 +1,7 @@
 import {
   inSeconds,
   isCatchingUp,
+  isoInstant,
   listenedMilliseconds,
   reason,
   second,
@@ -55,5 +56,9 @@ export function decideValidation(view: DeploymentView, stage: Stage): PipelineDe
   if (!isComplete && listenedMilliseconds(since, view.now, suspensions) > policy.progressDeadlineSeconds * second) {
     return { fails: reason('validation-deadline', sentence, numbers) };
   }
-  return wait('validating', `${sentence}, of ${policy.validateSeconds} s`, numbers);
+  const leftMilliseconds = isComplete
+    ? policy.validateSeconds * second - served
+    : policy.progressDeadlineSeconds * second - listenedMilliseconds(since, view.now, suspensions);
+  const untilAt = isoInstant(view.now + leftMilliseconds);
+  return wait('validating', `${sentence}, of ${policy.validateSeconds} s`, { ...numbers, untilAt });
 }

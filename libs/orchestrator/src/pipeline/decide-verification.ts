@@ -42,7 +42,7 @@ export function decideVerification(view: DeploymentView, stage: Stage): Pipeline
         stage,
         'Running',
         'Running',
-        reason('verifying', `Checking the signatures of ${subject}`),
+        reason('verifying', `Checking the signatures of ${subject}`, { untilAt: isoInstant(found.deadlineAt) }),
         found.deadlineAt + 1,
       );
   }

@@ -1,4 +1,4 @@
-import type { Deployment, DeploymentRequest, DeploymentStatus, EnvironmentName, Stage } from '@hotswap/domain';
+import type { Deployment, DeploymentRequest, DeploymentStatus, EnvironmentName, Reason, Stage } from '@hotswap/domain';
 import type { Page, PageRequest } from './page.js';
 
 export interface NewDeployment {
@@ -19,6 +19,8 @@ export interface DeploymentRecord {
   stages: Stage[];
   /** Nodes of the environment of each started Deploy stage, counted for display, by stage id. */
   nodes: Record<string, { total: number; updated: number; ready: number; failed: number }>;
+  /** What users met of the new version while this deployment was (or is) under way, in all its environments together. */
+  exposure: { seconds: number; requests: number; failures: number };
 }
 
 export type CreateOutcome =
@@ -52,6 +54,21 @@ export interface DeploymentEvent {
   data: Record<string, unknown>;
 }
 
+/** A decision as it was committed. */
+export interface DecisionRecord {
+  id: number;
+  at: Date;
+  kind: string;
+  /** Null for the end. */
+  stage: string | null;
+  environment: EnvironmentName | null;
+  because: Reason;
+  /** What it wrote, releases as digests. */
+  changes: Record<string, unknown>;
+  /** Revisions of what it had read, which still held then. */
+  revisions: Record<string, unknown>;
+}
+
 /** What the API asks of deployments: create, look, and write down what people want of them. */
 export abstract class DeploymentStore {
   /**
@@ -62,8 +79,19 @@ export abstract class DeploymentStore {
   abstract find(id: string): Promise<DeploymentRecord | null>;
   /** Newest first. */
   abstract list(filter: DeploymentFilter, page: PageRequest): Promise<Page<DeploymentRecord>>;
-  /** Oldest first; null: no such deployment. `afterId`: only newer events. */
-  abstract events(id: string, page: PageRequest & { afterId?: number }): Promise<Page<DeploymentEvent> | null>;
+  /** Every decision but repeated waits, newest first; null: no such deployment. */
+  abstract decisions(id: string, page: PageRequest): Promise<Page<DecisionRecord> | null>;
+  /** Oldest first; null: no such deployment. */
+  abstract events(id: string, page: PageRequest): Promise<Page<DeploymentEvent> | null>;
+  /**
+   * Up to `limit` events after that one, oldest first; null: no such deployment. Ids rise in the order of the commits, so that none can come
+   * later with a lower one. `isOver`: the deployment has ended, and these are its last.
+   */
+  abstract eventsAfter(
+    id: string,
+    afterId: number,
+    limit: number,
+  ): Promise<{ events: DeploymentEvent[]; isOver: boolean } | null>;
   /**
    * Writes a request into the row and wakes the loop. A finished (`Succeeded`) deployment is reopened by `roll-back`: in one transaction its
    * Deploy stages in scope become `RollingBack` where the environment still runs what they brought (`not-current` otherwise), and the

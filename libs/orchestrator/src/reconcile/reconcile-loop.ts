@@ -36,21 +36,21 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
     private readonly evidence: EvidenceGatherer,
     private readonly pipeline: DeploymentPipeline,
   ) {
-    const onError = (name: string) => (error: unknown) =>
-      this.logger.warn(`${name} failed, tried again: ${error instanceof Error ? error.message : String(error)}`);
     this.nudged = [
-      new Pacemaker(300, () => this.reconcileDue(), onError('Reconciling deployments')),
-      new Pacemaker(1000, () => this.gatherEvidence(), onError('Gathering evidence')),
+      new Pacemaker(300, () => this.reconcileDue(), this.failed('Reconciling deployments')),
+      new Pacemaker(1000, () => this.gatherEvidence(), this.failed('Gathering evidence')),
     ];
     this.duties = [
       ...this.nudged,
-      new Pacemaker(beatMilliseconds, () => this.clock.beat(), onError('Beat')),
-      new Pacemaker(1000, () => this.reconcileClusters(), onError('The cluster pass')),
-      new Pacemaker(pruneMilliseconds, () => this.clock.prune(), onError('Pruning')),
+      new Pacemaker(beatMilliseconds, () => this.clock.beat(), this.failed('Beat')),
+      new Pacemaker(1000, () => this.reconcileClusters(), this.failed('The cluster pass')),
+      new Pacemaker(pruneMilliseconds, () => this.clock.prune(), this.failed('Pruning')),
     ];
   }
 
-  onApplicationBootstrap(): void {
+  /** Beats before the first request is answered: whether nodes were heard since a gap is only known then. */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.clock.beat().catch(this.failed('Beat'));
     for (const duty of this.duties) duty.start();
     this.unsubscribe = this.wakeUps.subscribe(() => this.nudged.forEach((duty) => duty.nudge()));
   }
@@ -58,6 +58,11 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
   async onApplicationShutdown(): Promise<void> {
     this.unsubscribe();
     await Promise.all(this.duties.map((duty) => duty.stop()));
+  }
+
+  private failed(name: string): (error: unknown) => void {
+    return (error) =>
+      this.logger.warn(`${name} failed, tried again: ${error instanceof Error ? error.message : String(error)}`);
   }
 
   private async reconcileDue(): Promise<void> {
