@@ -18,7 +18,7 @@ interface Forgery {
   code: string;
   /** Of a node that is made to load it. */
   failureKind: string;
-  forge(cluster: LocalCluster, packed: PackedModule): { bytes: Buffer; bundles: object[] };
+  forge: (cluster: LocalCluster, packed: PackedModule) => { bytes: Buffer; bundles: object[] };
 }
 
 const forgeries: Forgery[] = [
