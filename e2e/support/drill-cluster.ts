@@ -10,8 +10,7 @@ const quickPolicy: Policy = {
   canary: {
     scout: { percent: 5, seconds: 1 },
     steps: [
-      { percent: 30, minimumSeconds: 2, maximumSeconds: 4 },
-      { percent: 60, minimumSeconds: 2, maximumSeconds: 4 },
+      { percent: 40, minimumSeconds: 2, maximumSeconds: 4 },
       { percent: 100, minimumSeconds: 0, maximumSeconds: 0 },
     ],
   },
