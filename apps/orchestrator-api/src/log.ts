@@ -1,8 +1,9 @@
 import type { LoggerService } from '@nestjs/common';
+import { currentLogFields } from '@hotswap/orchestrator';
 import { trace } from '@opentelemetry/api';
 import { pino, type Level, type Logger } from 'pino';
 
-/** Structured lines on stdout; each has the trace id of the request or pass that wrote it. */
+/** Structured lines on stdout: a JSON object each, with the deployment and the trace that it is about, where known. */
 export function createLog(level: string): Logger {
   return pino({
     level,
@@ -11,7 +12,7 @@ export function createLog(level: string): Logger {
     formatters: { level: (label) => ({ level: label }) },
     mixin: () => {
       const traceId = trace.getActiveSpan()?.spanContext().traceId;
-      return traceId === undefined ? {} : { traceId };
+      return { ...(traceId !== undefined && { traceId }), ...currentLogFields() };
     },
   });
 }

@@ -20,11 +20,16 @@ export async function moduleArtifact(name: string, version: string, source = '')
 }
 
 /** Publishes by the API, with one signature by `key` or none. */
-export async function publish(url: string, artifact: PackedModule, key: typeof trustedKey | null = trustedKey) {
+export async function publish(
+  url: string,
+  artifact: PackedModule,
+  key: typeof trustedKey | null = trustedKey,
+  headers: Record<string, string> = {},
+) {
   const form = new FormData();
   form.append('artifact', new Blob([new Uint8Array(artifact.bytes)]), artifact.fileName);
   if (key) form.append('bundle', JSON.stringify(signArtifact(artifact, key.privateKeyPem, key.id)));
-  const response = await fetch(`${url}/api/v1/modules`, { method: 'POST', body: form });
+  const response = await fetch(`${url}/api/v1/modules`, { method: 'POST', headers, body: form });
   return {
     status: response.status,
     headers: response.headers,

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from '@jest/globals';
+import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
@@ -37,6 +38,53 @@ it('lives while its database has never been there, says so, and ends when told',
   expect((await problemOf(`${url}/api/v1/deployments`)).code).toBe('database-unavailable');
   expect(await controlPlane.end()).toBe(0);
 });
+
+it('logs JSON lines that name the deployment and its trace, and no secret', async () => {
+  const secrets = { api: 'api-token-4f1c9d27e6', join: 'join-token-8a2b6c31f0', database: 'pa55w0rd-in-the-url' };
+  postgres = await startPostgres(secrets.database);
+  controlPlane = await startControlPlane({
+    DATABASE_URL: postgres.url,
+    HOTSWAP_API_TOKEN: secrets.api,
+    HOTSWAP_JOIN_TOKEN: secrets.join,
+    LOG_LEVEL: 'debug',
+  });
+  const { url, output } = controlPlane;
+  await eventually(() => isReady(url), output);
+  const authorization = `Bearer ${secrets.api}`;
+  await publish(url, await moduleArtifact('payment-processor', '1.0.0'), undefined, { authorization });
+  const created = await fetch(`${url}/api/v1/deployments`, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      moduleName: 'payment-processor',
+      version: '1.0.0',
+      targetEnvironment: 'Development',
+      requesterEmail: 'user@example.com',
+    }),
+  });
+  const { id, traceId } = (await created.json()) as { id: string; traceId: string };
+  await fetch(`${url}/api/v1/deployments/${id}`, { headers: { authorization: `${authorization}-wrong` } });
+  await eventually(() => Promise.resolve(output().includes('"holding"')), output);
+  await postgres.stop();
+  await eventually(async () => !(await isReady(url)), output);
+  await postgres.start();
+  await eventually(() => isReady(url), output);
+  await controlPlane.end();
+  const lines = output()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  for (const line of lines)
+    expect(line).toMatchObject({
+      level: expect.any(String),
+      time: expect.stringMatching(/Z$/),
+      msg: expect.any(String),
+    });
+  expect(lines).toContainEqual(expect.objectContaining({ deploymentId: id, traceId, event: 'holding' }));
+  expect(lines).toContainEqual(expect.objectContaining({ deploymentId: id, method: 'POST', status: 202 }));
+  expect(lines).toContainEqual(expect.objectContaining({ deploymentId: id, method: 'GET', status: 401 }));
+  for (const secret of Object.values(secrets)) expect(output()).not.toContain(secret);
+}, 120_000);
 
 it('becomes ready with its database, stops being ready without it, comes back, and ends with 0', async () => {
   postgres = await startPostgres();

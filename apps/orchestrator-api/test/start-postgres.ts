@@ -12,14 +12,14 @@ export interface RunningPostgres {
 }
 
 /** A real, empty server of this test's own. */
-export async function startPostgres(): Promise<RunningPostgres> {
+export async function startPostgres(password = 'test'): Promise<RunningPostgres> {
   const folder = mkdtempSync(join(tmpdir(), 'hotswap-api-test-'));
   chmodSync(folder, 0o755);
   const port = await freePort();
   const server = new EmbeddedPostgres({
     databaseDir: join(folder, 'data'),
     user: 'hotswap',
-    password: 'test',
+    password,
     port,
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
@@ -30,7 +30,7 @@ export async function startPostgres(): Promise<RunningPostgres> {
   await server.start();
   await server.createDatabase('hotswap');
   return {
-    url: `postgres://hotswap:test@127.0.0.1:${port}/hotswap`,
+    url: `postgres://hotswap:${password}@127.0.0.1:${port}/hotswap`,
     start: () => server.start(),
     stop: () => server.stop(),
     remove: async () => {

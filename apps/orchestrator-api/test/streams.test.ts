@@ -217,7 +217,7 @@ it('ends its streams when it shuts down', async () => {
   await events.next();
   await metrics.next();
   const ended = second.end();
-  for (const open of [events, metrics]) for await (const _event of open);
+  for (const open of [events, metrics]) while (!(await open.next()).done);
   expect(await ended).toBe(0);
   await cancel(id);
 }, 60_000);

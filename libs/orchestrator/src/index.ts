@@ -6,6 +6,7 @@ export {
   PublishRefused,
   type PublishRefusal,
 } from './distributed-kernel-orchestrator.js';
+export { currentLogFields, withLogFields, type LogFields } from './log-fields.js';
 export { OrchestratorModule } from './orchestrator.module.js';
 export * from './ports/cluster-store.js';
 export * from './ports/control-plane-clock.js';

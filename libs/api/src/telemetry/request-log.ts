@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { pathOf } from '../problem/problem.filter.js';
 import type { PrometheusMetrics } from './prometheus-metrics.js';
 
@@ -14,11 +14,20 @@ export function observeRequests(server: FastifyInstance, metrics: PrometheusMetr
       route: request.routeOptions.url ?? null,
       status: reply.statusCode,
       milliseconds: Math.round(reply.elapsedTime),
+      ...deploymentOf(request, reply),
     };
     if (isNoteworthy(request, reply.statusCode)) logger.log(entry);
     else logger.debug(entry);
     done();
   });
+}
+
+/** The deployment that the address names, or that the request has created. */
+function deploymentOf({ url, method }: FastifyRequest, reply: FastifyReply): { deploymentId?: string } {
+  const isCreation = method === 'POST' && url.split('?', 1)[0] === '/api/v1/deployments';
+  const path = isCreation ? String(reply.getHeader('location')) : url;
+  const deploymentId = /^\/api\/v1\/deployments\/([0-9a-f-]{36})(?![^/?])/i.exec(path)?.[1]?.toLowerCase();
+  return deploymentId === undefined ? {} : { deploymentId };
 }
 
 function isNoteworthy({ method, url }: FastifyRequest, status: number): boolean {

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { environments } from '@hotswap/domain';
+import { environments, type Violation } from '@hotswap/domain';
 import { DeploymentPipeline } from '../deployment-pipeline.js';
+import { withLogFields } from '../log-fields.js';
 import { ClusterStore } from '../ports/cluster-store.js';
 import { ControlPlaneClock } from '../ports/control-plane-clock.js';
 import { RolloutStore } from '../ports/rollout-store.js';
@@ -73,15 +74,17 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
     }
   }
 
+  /** One that fails holds up no other: its claim ends, and it is looked at again. */
   private async reconcileOne(id: string): Promise<void> {
-    await reconcileDeployment(id, {
-      store: this.rollouts,
-      pipeline: this.pipeline,
-      alarm: (violations) =>
-        this.logger.error(
-          `Decision refused for deployment ${id}: ${violations.map(({ rule, detail }) => `${rule} (${detail})`).join('; ')}`,
-        ),
-    });
+    const alarm = (violations: Violation[]) =>
+      this.logger.error(
+        `Decision refused for deployment ${id}: ${violations.map(({ rule, detail }) => `${rule} (${detail})`).join('; ')}`,
+      );
+    await withLogFields({ deploymentId: id }, () =>
+      reconcileDeployment(id, { store: this.rollouts, pipeline: this.pipeline, alarm }).catch(
+        this.failed('Reconciling a deployment'),
+      ),
+    );
   }
 
   private async reconcileClusters(): Promise<void> {
