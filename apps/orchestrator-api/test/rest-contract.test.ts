@@ -259,18 +259,47 @@ describe('deploying', () => {
     });
   });
 
+  it('pauses and resumes, and refuses what makes no sense of one that is over', async () => {
+    const created = await call('POST', '/api/v1/deployments', asked({ requireApproval: true }));
+    const path = `/api/v1/deployments/${created.body.id}`;
+    const paused = await call('POST', `${path}/pause`, { reason: 'let us wait' });
+    expect([paused.status, paused.body.id]).toEqual([202, created.body.id]);
+    const status = async () => (await call('GET', path)).body['status'];
+    await eventually(
+      async () => (await status()) === 'Paused',
+      () => 'paused',
+    );
+    expect((await call('POST', `${path}/promote`, { full: false })).body['code']).toBe('nothing-to-promote');
+    expect((await call('POST', `${path}/resume`)).status).toBe(202);
+    expect((await call('POST', `${path}/resume`)).body['code']).toBe('not-paused');
+    const { body } = await call('GET', `${path}/events`);
+    expect(body.items.map(({ type }) => type)).toEqual(expect.arrayContaining(['paused', 'resumed']));
+    await call('POST', `${path}/cancel`);
+    await eventually(
+      async () => (await status()) === 'Cancelled',
+      () => 'cancelled',
+    );
+    expect((await call('POST', `${path}/pause`)).body).toMatchObject({ status: 409, code: 'not-running' });
+    expect((await call('POST', `${path}/resume`)).body).toMatchObject({ status: 409, code: 'not-paused' });
+    expect((await call('POST', `${path}/promote`)).body).toMatchObject({ status: 409, code: 'nothing-to-promote' });
+    expect((await call('POST', `${path}/promote`, { full: 'yes' })).body.errors?.[0]?.pointer).toBe('/full');
+  });
+
   it.each(['', '/events'])('GET of an unknown one%s is 404', async (rest) => {
     expect((await call('GET', `/api/v1/deployments/${unknownId}${rest}`)).body.code).toBe('deployment-not-found');
   });
 
-  it.each(['rollback', 'cancel'])('%s of an unknown one is 404, with or without a body', async (verb) => {
-    for (const body of [undefined, {}, { reason: null }])
-      expect((await call('POST', `/api/v1/deployments/${unknownId}/${verb}`, body)).body.code).toBe(
-        'deployment-not-found',
-      );
-    const wrong = await call('POST', `/api/v1/deployments/${unknownId}/${verb}`, { scope: 'half' });
-    expect(wrong.body.errors?.[0]?.pointer).toBe('/scope');
-  });
+  it.each(['rollback', 'cancel', 'pause', 'resume', 'promote'])(
+    '%s of an unknown one is 404, with or without a body',
+    async (verb) => {
+      for (const body of [undefined, {}, { reason: null }])
+        expect((await call('POST', `/api/v1/deployments/${unknownId}/${verb}`, body)).body.code).toBe(
+          'deployment-not-found',
+        );
+      const wrong = await call('POST', `/api/v1/deployments/${unknownId}/${verb}`, { scope: 'half' });
+      expect(wrong.body.errors?.[0]?.pointer).toBe('/scope');
+    },
+  );
 });
 
 describe('clusters', () => {

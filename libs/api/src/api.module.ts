@@ -8,6 +8,7 @@ import { ClusterMetrics } from './clusters/cluster-metrics.js';
 import { ClustersController } from './clusters/clusters.controller.js';
 import { DeploymentEventStream } from './deployments/deployment-event-stream.js';
 import { DeploymentStoryController } from './deployments/deployment-story.controller.js';
+import { DeploymentControlsController } from './deployments/deployment-controls.controller.js';
 import { DeploymentsController } from './deployments/deployments.controller.js';
 import { HealthController, Readiness } from './health/health.controller.js';
 import { KnownRoutes } from './http/known-routes.js';
@@ -45,6 +46,7 @@ export class ApiModule {
       controllers: [
         DeploymentsController,
         DeploymentStoryController,
+        DeploymentControlsController,
         ModulesController,
         ArtifactsController,
         ClustersController,

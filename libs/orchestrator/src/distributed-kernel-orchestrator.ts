@@ -3,6 +3,7 @@ import { ArtifactError, readArtifact, SignatureError, type Artifact } from '@hot
 import { ArtifactVerifier } from './artifact-verifier.js';
 import {
   DeploymentStore,
+  type ControlOutcome,
   type CreateOutcome,
   type NewDeployment,
   type RequestOutcome,
@@ -70,6 +71,20 @@ export class DistributedKernelOrchestrator {
 
   cancel(id: string, reason: string | null): Promise<RequestOutcome> {
     return this.deployments.request(id, { kind: 'cancel', reason });
+  }
+
+  /** It stands still where it is; what speaks against the target is acted on nevertheless. */
+  pause(id: string, reason: string | null): Promise<ControlOutcome> {
+    return this.deployments.control(id, { kind: 'pause', reason });
+  }
+
+  resume(id: string, reason: string | null): Promise<ControlOutcome> {
+    return this.deployments.control(id, { kind: 'resume', reason });
+  }
+
+  /** Goes on without waiting: to the next step, or (`full`) through all steps of the Deploy stage in hand. */
+  promote(id: string, full: boolean, reason: string | null): Promise<ControlOutcome> {
+    return this.deployments.control(id, { kind: 'promote', full, reason });
   }
 
   private signersOrRefuse(artifact: Artifact, bundles: unknown[]): string[] {

@@ -1,6 +1,6 @@
 import { ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { deploymentStatuses, environments, type DeploymentStatus, type EnvironmentName } from '@hotswap/domain';
-import { IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { IsBoolean, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
 import { OneOf } from '../validation/one-of.decorator.js';
 import { PageQuery } from '../validation/page-query.dto.js';
 import { moduleNamePattern } from '../validation/path-parameters.js';
@@ -35,8 +35,9 @@ export class ListDeploymentsQuery extends PageQuery {
   to?: Date;
 }
 
-@ApiSchema({ name: 'CancelDeployment' })
-export class CancelDto {
+/** What every request to change a deployment's way may say. */
+@ApiSchema({ name: 'DeploymentRequest' })
+export class WithReasonDto {
   @ApiPropertyOptional({ type: 'string', nullable: true, maxLength: 2000, example: 'Wrong version' })
   @IsOptional()
   @MaxLength(2000, { message: 'must be at most 2000 characters' })
@@ -45,7 +46,7 @@ export class CancelDto {
 }
 
 @ApiSchema({ name: 'RollBackDeployment' })
-export class RollBackDto extends CancelDto {
+export class RollBackDto extends WithReasonDto {
   @ApiPropertyOptional({
     enum: scopes,
     default: 'environment',
@@ -54,4 +55,15 @@ export class RollBackDto extends CancelDto {
   @IsOptional()
   @OneOf(scopes)
   scope?: (typeof scopes)[number];
+}
+
+@ApiSchema({ name: 'PromoteDeployment' })
+export class PromoteDto extends WithReasonDto {
+  @ApiPropertyOptional({
+    default: false,
+    description: 'All steps of the Deploy stage in hand; else only the next one is not waited for.',
+  })
+  @IsOptional()
+  @IsBoolean({ message: 'must be true or false' })
+  full?: boolean;
 }

@@ -12,12 +12,11 @@ import {
   moduleNotFound,
   versionNotFound,
 } from '../validation/path-parameters.js';
+import { answerDeployment, deploymentLocation } from './answer-deployment.js';
 import { CreateDeploymentDto } from './create-deployment.dto.js';
-import { CancelDto, ListDeploymentsQuery, RollBackDto } from './deployment-requests.dto.js';
+import { ListDeploymentsQuery, RollBackDto, WithReasonDto } from './deployment-requests.dto.js';
 import { DeploymentDto, DeploymentListDto, showDeployment } from './deployment.dto.js';
 import { idempotencyOf } from './idempotency-key.js';
-
-const location = { Location: { description: 'The deployment.', schema: { type: 'string' as const } } };
 
 @ApiTags('Deployments')
 @Controller('api/v1/deployments')
@@ -43,7 +42,7 @@ export class DeploymentsController {
   @ApiResponse({
     status: 202,
     type: DeploymentDto,
-    headers: location,
+    headers: deploymentLocation,
     description: 'The deployment, to be watched at its own address.',
   })
   @ApiWriteProblems(
@@ -71,8 +70,7 @@ export class DeploymentsController {
     switch (outcome.kind) {
       case 'created':
       case 'repeated':
-        reply.header('location', apiPaths.deployment(outcome.id));
-        return this.show(outcome.id);
+        return answerDeployment(this.deployments, outcome.id, reply);
       case 'module-not-found':
         throw moduleNotFound(body.moduleName);
       case 'version-not-found':
@@ -104,8 +102,10 @@ export class DeploymentsController {
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiResponse({ status: 200, type: DeploymentDto, description: 'The deployment as it is now.' })
   @ApiProblems('validation-failed', 'deployment-not-found')
-  get(@Param('id', DeploymentIdPipe) id: string): Promise<DeploymentDto> {
-    return this.show(id);
+  async get(@Param('id', DeploymentIdPipe) id: string): Promise<DeploymentDto> {
+    const record = await this.deployments.find(id);
+    if (!record) throw deploymentNotFound(id);
+    return showDeployment(record);
   }
 
   @Post(':id/rollback')
@@ -121,7 +121,7 @@ export class DeploymentsController {
   @ApiResponse({
     status: 202,
     type: DeploymentDto,
-    headers: location,
+    headers: deploymentLocation,
     description: 'The deployment, being rolled back.',
   })
   @ApiWriteProblems(
@@ -144,12 +144,17 @@ export class DeploymentsController {
   @HttpCode(202)
   @ApiOperation({ operationId: 'cancelDeployment', summary: 'Stop a deployment and take back the environment in hand' })
   @ApiParam({ name: 'id', format: 'uuid' })
-  @ApiBody({ type: CancelDto, required: false })
-  @ApiResponse({ status: 202, type: DeploymentDto, headers: location, description: 'The deployment, being cancelled.' })
+  @ApiBody({ type: WithReasonDto, required: false })
+  @ApiResponse({
+    status: 202,
+    type: DeploymentDto,
+    headers: deploymentLocation,
+    description: 'The deployment, being cancelled.',
+  })
   @ApiWriteProblems('deployment-not-found', 'not-running')
   async cancel(
     @Param('id', DeploymentIdPipe) id: string,
-    @Body() body: CancelDto,
+    @Body() body: WithReasonDto,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DeploymentDto> {
     return this.showRequested(id, await this.orchestrator.cancel(id, body.reason ?? null), reply);
@@ -157,14 +162,7 @@ export class DeploymentsController {
 
   private async showRequested(id: string, outcome: RequestOutcome, reply: FastifyReply): Promise<DeploymentDto> {
     if (outcome.kind !== 'accepted') throw refusal(id, outcome);
-    reply.header('location', apiPaths.deployment(id));
-    return this.show(id);
-  }
-
-  private async show(id: string): Promise<DeploymentDto> {
-    const record = await this.deployments.find(id);
-    if (!record) throw deploymentNotFound(id);
-    return showDeployment(record);
+    return answerDeployment(this.deployments, id, reply);
   }
 }
 

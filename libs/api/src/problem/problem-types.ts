@@ -20,6 +20,8 @@ export const problemTypes = {
   'nothing-to-roll-back': { status: 409, title: 'There is nothing to roll back' },
   'not-current': { status: 409, title: 'The environment has moved on' },
   'not-running': { status: 409, title: 'The deployment is not running' },
+  'not-paused': { status: 409, title: 'The deployment is not paused' },
+  'nothing-to-promote': { status: 409, title: 'No rollout is running' },
   fenced: { status: 409, title: 'A later boot of the node has registered' },
   'identity-taken': { status: 409, title: 'The node id is taken' },
   decommissioned: { status: 410, title: 'The node was decommissioned' },

@@ -1,7 +1,9 @@
 import {
   DeploymentStore,
+  type ControlOutcome,
   type CreateOutcome,
   type DecisionRecord,
+  type DeploymentControl,
   type DeploymentEvent,
   type DeploymentFilter,
   type DeploymentRecord,
@@ -12,6 +14,7 @@ import {
 } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { controlDeployment } from './control-deployment.js';
 import { createDeployment } from './create-deployment.js';
 import { findDeployment, listDeployments } from './read-deployments.js';
 import { listDecisions } from './list-decisions.js';
@@ -50,6 +53,10 @@ export class PostgresDeploymentStore extends DeploymentStore {
 
   async request(id: string, request: ChangeRequest): Promise<RequestOutcome> {
     return isUuid(id) ? requestChange(this.dataSource, id, request) : { kind: 'deployment-not-found' };
+  }
+
+  async control(id: string, control: DeploymentControl): Promise<ControlOutcome> {
+    return isUuid(id) ? controlDeployment(this.dataSource, id, control) : 'deployment-not-found';
   }
 }
 

@@ -17,6 +17,7 @@ import { writeEvents } from '../rollouts/write-events.js';
 import { notifyWake } from '../wake.js';
 import { findUnfinished } from './find-unfinished.js';
 import { loadStages } from './load-stages.js';
+import { lockDeployment } from './lock-deployment.js';
 
 export type ChangeRequest = Parameters<DeploymentStore['request']>[1];
 type RollBack = Extract<ChangeRequest, { kind: 'roll-back' }>;
@@ -38,11 +39,7 @@ export async function requestChange(
 }
 
 async function write(manager: EntityManager, id: string, request: ChangeRequest): Promise<RequestOutcome> {
-  const deployment = await manager
-    .createQueryBuilder(deploymentEntity, 'deployment')
-    .where('deployment.id = :id', { id })
-    .setLock('for_no_key_update')
-    .getOne();
+  const deployment = await lockDeployment(manager, id);
   if (!deployment) return { kind: 'deployment-not-found' };
   const stages = await loadStages(manager, id);
   const isFinal = finalStatuses.includes(deployment.status);

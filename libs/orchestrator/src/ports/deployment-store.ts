@@ -34,6 +34,15 @@ export type RequestOutcome =
   | { kind: 'not-current'; message: string }
   | { kind: 'deployment-in-progress'; id: string };
 
+/** What a person wants of an unfinished deployment that goes on: to stand still, to go on, to go on without waiting. */
+export type DeploymentControl = { reason: string | null } & (
+  | { kind: 'pause' | 'resume' }
+  /** `full`: all steps of the Deploy stage in hand, else the next one. */
+  | { kind: 'promote'; full: boolean }
+);
+
+export type ControlOutcome = 'accepted' | 'deployment-not-found' | 'not-running' | 'not-paused' | 'nothing-to-promote';
+
 export interface DeploymentFilter {
   status?: DeploymentStatus;
   module?: string;
@@ -98,6 +107,11 @@ export abstract class DeploymentStore {
    * deployment `RollingBack`. `nothing-to-roll-back`: no node was touched, or it is taken back already. `at` of the request is the store's.
    */
   abstract request(id: string, request: WithoutTime<DeploymentRequest>): Promise<RequestOutcome>;
+  /**
+   * Writes a control into the row, with its event, and wakes the loop. `pause` again changes nothing; `not-running`: it is over, or being taken
+   * back. `resume` keeps the pause that it ends, whose time counts for no bake and no deadline. `nothing-to-promote`: no Deploy stage runs.
+   */
+  abstract control(id: string, control: DeploymentControl): Promise<ControlOutcome>;
 }
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;
