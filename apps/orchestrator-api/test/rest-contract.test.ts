@@ -285,6 +285,38 @@ describe('deploying', () => {
     expect((await call('POST', `${path}/promote`, { full: 'yes' })).body.errors?.[0]?.pointer).toBe('/full');
   });
 
+  it('takes the place of one under way', async () => {
+    const first = await call('POST', '/api/v1/deployments', asked());
+    expect((await call('POST', '/api/v1/deployments', asked())).body['code']).toBe('deployment-in-progress');
+    const second = await call('POST', '/api/v1/deployments', asked({ onConflict: 'Supersede' }));
+    expect(second.status).toBe(202);
+    const status = async (id: string) => (await call('GET', `/api/v1/deployments/${id}`)).body['status'];
+    await eventually(
+      async () => (await status(first.body.id)) === 'Superseded',
+      () => 'superseded',
+    );
+    await call('POST', `/api/v1/deployments/${second.body.id}/cancel`);
+    await eventually(
+      async () => (await status(second.body.id)) === 'Cancelled',
+      () => 'cancelled',
+    );
+  });
+
+  it.each(['approve', 'reject'])('refuses to %s what asks for nothing', async (verb) => {
+    const verdict = { approverEmail: 'lead@example.com' };
+    const { id } = (await call('GET', '/api/v1/deployments')).body.items[0]!;
+    expect(await call('POST', `/api/v1/deployments/${id}/${verb}`, verdict)).toMatchObject({
+      status: 409,
+      body: { code: 'nothing-to-approve' },
+    });
+    expect((await call('POST', `/api/v1/deployments/${unknownId}/${verb}`, verdict)).body.code).toBe(
+      'deployment-not-found',
+    );
+    const wrong = await call('POST', `/api/v1/deployments/${id}/${verb}`, {});
+    expect(wrong.body.errors?.[0]?.pointer).toBe('/approverEmail');
+    expect((await call('GET', '/api/v1/approvals?status=pending')).body).toEqual({ items: [], nextCursor: null });
+  });
+
   it.each(['', '/events'])('GET of an unknown one%s is 404', async (rest) => {
     expect((await call('GET', `/api/v1/deployments/${unknownId}${rest}`)).body.code).toBe('deployment-not-found');
   });

@@ -8,6 +8,7 @@ import { ClusterMetrics } from './clusters/cluster-metrics.js';
 import { ClustersController } from './clusters/clusters.controller.js';
 import { DeploymentEventStream } from './deployments/deployment-event-stream.js';
 import { DeploymentStoryController } from './deployments/deployment-story.controller.js';
+import { ApprovalsController } from './deployments/approvals.controller.js';
 import { DeploymentControlsController } from './deployments/deployment-controls.controller.js';
 import { DeploymentsController } from './deployments/deployments.controller.js';
 import { HealthController, Readiness } from './health/health.controller.js';
@@ -47,6 +48,7 @@ export class ApiModule {
         DeploymentsController,
         DeploymentStoryController,
         DeploymentControlsController,
+        ApprovalsController,
         ModulesController,
         ArtifactsController,
         ClustersController,

@@ -34,6 +34,7 @@ describe('the OpenAPI document', () => {
         .map(({ name }) => name)
         .sort(),
     ).toEqual([
+      'GET /api/v1/approvals',
       'GET /api/v1/artifacts/{digest}',
       'GET /api/v1/clusters',
       'GET /api/v1/clusters/{environment}',
@@ -52,9 +53,11 @@ describe('the OpenAPI document', () => {
       'GET /health/ready',
       'GET /metrics',
       'POST /api/v1/deployments',
+      'POST /api/v1/deployments/{id}/approve',
       'POST /api/v1/deployments/{id}/cancel',
       'POST /api/v1/deployments/{id}/pause',
       'POST /api/v1/deployments/{id}/promote',
+      'POST /api/v1/deployments/{id}/reject',
       'POST /api/v1/deployments/{id}/resume',
       'POST /api/v1/deployments/{id}/rollback',
       'POST /api/v1/modules',

@@ -38,7 +38,7 @@ describe('a deployment that is not valid', () => {
       '/metadata',
     ],
     ['a text for a flag', { ...deployment, requireApproval: 'true' }, '/requireApproval'],
-    ['a conflict rule that is not built', { ...deployment, onConflict: 'supersede' }, '/onConflict'],
+    ['an unknown conflict rule', { ...deployment, onConflict: 'queue' }, '/onConflict'],
     ['an unknown field', { ...deployment, colour: 'blue' }, '/colour'],
     ['a NUL character', { ...deployment, description: 'a\0b' }, '/description'],
     ['a lone surrogate', { ...deployment, metadata: { a: '\ud800' } }, '/metadata/a'],

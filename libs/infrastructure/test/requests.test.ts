@@ -133,6 +133,7 @@ describe('rolling back what has succeeded', () => {
         description: null,
         metadata: {},
         requireApproval: false,
+        onConflict: 'reject',
         traceparent: null,
         idempotency: null,
       }),

@@ -117,6 +117,7 @@ export function newDeployment(
     description: 'a change',
     metadata: { ticket: 'PAY-1' },
     requireApproval: false,
+    onConflict: 'reject',
     traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
     idempotency: null,
     ...wish,

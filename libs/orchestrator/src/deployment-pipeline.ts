@@ -42,16 +42,17 @@ export class DeploymentPipeline {
     const stage = currentStage(view.stages);
     if (!stage) return this.finish(view);
     if (stage.status === 'RollingBack') return advanceRollBack(view, stage);
-    const asked = this.askedFor(view);
-    if (asked) return this.takeBack(view, stage, asked);
     const { pausedAt, supersedes } = view.deployment;
-    if (pausedAt !== null && stage.status === 'Pending') return this.pause(view, stage);
+    // Before what people ask: whoever takes the place of this one waits for it, and so for the one before it.
     if (supersedes && !finalStatuses.includes(supersedes.status)) {
       const because = reason('superseding', `Waiting until deployment ${supersedes.id} has been taken back`, {
         supersedes: supersedes.id,
       });
       return hold(view, stage, stage.status, 'Pending', because, view.now + 500);
     }
+    const asked = this.askedFor(view);
+    if (asked) return this.takeBack(view, stage, asked);
+    if (pausedAt !== null && stage.status === 'Pending') return this.pause(view, stage);
     switch (stage.name) {
       case 'Verify':
         return this.failing(view, stage, decideVerification(view, stage));

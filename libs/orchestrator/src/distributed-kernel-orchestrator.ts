@@ -3,10 +3,12 @@ import { ArtifactError, readArtifact, SignatureError, type Artifact } from '@hot
 import { ArtifactVerifier } from './artifact-verifier.js';
 import {
   DeploymentStore,
+  type ApprovalVerdict,
   type ControlOutcome,
   type CreateOutcome,
   type NewDeployment,
   type RequestOutcome,
+  type VerdictOutcome,
 } from './ports/deployment-store.js';
 import { ModuleCatalog, type ModuleVersion } from './ports/module-catalog.js';
 import { currentTraceparent } from './traceparent.js';
@@ -85,6 +87,11 @@ export class DistributedKernelOrchestrator {
   /** Goes on without waiting: to the next step, or (`full`) through all steps of the Deploy stage in hand. */
   promote(id: string, full: boolean, reason: string | null): Promise<ControlOutcome> {
     return this.deployments.control(id, { kind: 'promote', full, reason });
+  }
+
+  /** What a person says of the environment that a deployment asks to enter. */
+  decideApproval(id: string, verdict: ApprovalVerdict): Promise<VerdictOutcome> {
+    return this.deployments.decideApproval(id, verdict);
   }
 
   private signersOrRefuse(artifact: Artifact, bundles: unknown[]): string[] {

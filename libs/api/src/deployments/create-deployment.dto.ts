@@ -14,6 +14,7 @@ import { OneOf } from '../validation/one-of.decorator.js';
 import { isExactVersion, moduleNamePattern } from '../validation/path-parameters.js';
 
 const metadataEntriesMax = 50;
+const conflictRules = ['reject', 'supersede'] as const;
 
 @ApiSchema({ name: 'CreateDeployment', description: 'This version of this module, up to this environment.' })
 export class CreateDeploymentDto {
@@ -55,13 +56,14 @@ export class CreateDeploymentDto {
   requireApproval?: boolean;
 
   @ApiPropertyOptional({
-    enum: ['reject'],
+    enum: conflictRules,
     default: 'reject',
-    description: 'What happens where another deployment of the module is under way in one of the environments.',
+    description:
+      'Where another deployment of the module is under way in one of the environments: refuse this one, or take that one back first.',
   })
   @IsOptional()
-  @OneOf(['reject'])
-  onConflict?: 'reject';
+  @OneOf(conflictRules)
+  onConflict?: (typeof conflictRules)[number];
 }
 
 function ExactVersion(options: ValidationOptions): PropertyDecorator {

@@ -65,6 +65,7 @@ export class DeploymentsController {
       description: body.description ?? null,
       metadata: body.metadata ?? {},
       requireApproval: body.requireApproval ?? false,
+      onConflict: body.onConflict ?? 'reject',
       idempotency: idempotencyOf(key, body),
     });
     switch (outcome.kind) {

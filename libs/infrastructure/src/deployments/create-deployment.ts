@@ -7,6 +7,7 @@ import { writeEvents } from '../rollouts/write-events.js';
 import { uuidV7 } from '../uuid-v7.js';
 import { notifyWake } from '../wake.js';
 import { findUnfinished } from './find-unfinished.js';
+import { supersede } from './supersede.js';
 
 const attemptsMax = 5;
 
@@ -23,7 +24,8 @@ export async function createDeployment(dataSource: DataSource, wanted: NewDeploy
         wanted.module,
         environmentsUpTo(wanted.targetEnvironment),
       );
-      if (holder) return { kind: 'deployment-in-progress', id: holder };
+      // One that came in between is asked to make room, too.
+      if (holder && wanted.onConflict === 'reject') return { kind: 'deployment-in-progress', id: holder };
       if (attempt >= attemptsMax) throw error;
     }
   }
@@ -37,6 +39,7 @@ async function write(
   const id = uuidV7();
   if (wanted.idempotency) await takeKey(manager, wanted.idempotency, id);
   const artifact = await findArtifact(manager, wanted);
+  const superseded = wanted.onConflict === 'supersede' ? await supersede(manager, wanted, id) : null;
   await manager.query(insertDeployment, [
     id,
     wanted.module,
@@ -49,13 +52,17 @@ async function write(
     wanted.requireApproval,
     JSON.stringify(reason('pending', 'Waits for the control plane to take it up')),
     wanted.traceparent,
+    superseded,
   ]);
   await manager.query(insertStages, [
     JSON.stringify(stages.map((stage, ordinal) => ({ ...stage, id: uuidV7(), ordinal }))),
     id,
     wanted.module,
   ]);
-  const holder = await findUnfinished(manager, wanted.module, environmentsUpTo(wanted.targetEnvironment), id);
+  // What is superseded has been asked to make room, and so has what it waits for itself.
+  const holder = superseded
+    ? null
+    : await findUnfinished(manager, wanted.module, environmentsUpTo(wanted.targetEnvironment), id);
   if (holder) throw new Abandoned<CreateOutcome>({ kind: 'deployment-in-progress', id: holder });
   await writeEvents(manager, id, [
     {
@@ -73,8 +80,8 @@ async function write(
 const insertDeployment = `
   INSERT INTO hotswap.deployment
     (id, module, version, artifact, target_environment, requester_email, description, metadata, require_approval,
-     status, reason, traceparent, created_at, next_look_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Pending', $10, $11, now(), now())`;
+     status, reason, traceparent, supersedes, created_at, next_look_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Pending', $10, $11, $12, now(), now())`;
 
 const insertStages = `
   INSERT INTO hotswap.deployment_stage (id, deployment_id, ordinal, name, module, environment, status)

@@ -1,5 +1,8 @@
 import {
   DeploymentStore,
+  type ApprovalRecord,
+  type ApprovalStatus,
+  type ApprovalVerdict,
   type ControlOutcome,
   type CreateOutcome,
   type DecisionRecord,
@@ -11,10 +14,13 @@ import {
   type Page,
   type PageRequest,
   type RequestOutcome,
+  type VerdictOutcome,
 } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { controlDeployment } from './control-deployment.js';
+import { decideApproval } from './decide-approval.js';
+import { listApprovals } from './list-approvals.js';
 import { createDeployment } from './create-deployment.js';
 import { findDeployment, listDeployments } from './read-deployments.js';
 import { listDecisions } from './list-decisions.js';
@@ -57,6 +63,14 @@ export class PostgresDeploymentStore extends DeploymentStore {
 
   async control(id: string, control: DeploymentControl): Promise<ControlOutcome> {
     return isUuid(id) ? controlDeployment(this.dataSource, id, control) : 'deployment-not-found';
+  }
+
+  approvals(status: ApprovalStatus | null, page: PageRequest): Promise<Page<ApprovalRecord>> {
+    return listApprovals(this.dataSource.manager, status, page);
+  }
+
+  async decideApproval(id: string, verdict: ApprovalVerdict): Promise<VerdictOutcome> {
+    return isUuid(id) ? decideApproval(this.dataSource, id, verdict) : { kind: 'deployment-not-found' };
   }
 }
 

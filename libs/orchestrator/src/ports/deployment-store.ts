@@ -1,4 +1,12 @@
-import type { Deployment, DeploymentRequest, DeploymentStatus, EnvironmentName, Reason, Stage } from '@hotswap/domain';
+import type {
+  Approval,
+  Deployment,
+  DeploymentRequest,
+  DeploymentStatus,
+  EnvironmentName,
+  Reason,
+  Stage,
+} from '@hotswap/domain';
 import type { Page, PageRequest } from './page.js';
 
 export interface NewDeployment {
@@ -9,6 +17,8 @@ export interface NewDeployment {
   description: string | null;
   metadata: Record<string, string>;
   requireApproval: boolean;
+  /** Where another deployment of the module is under way in one of the environments: refused, or that one makes room first. */
+  onConflict: 'reject' | 'supersede';
   traceparent: string | null;
   /** Header Idempotency-Key and a digest of the body it came with. */
   idempotency: { key: string; bodyDigest: string } | null;
@@ -42,6 +52,32 @@ export type DeploymentControl = { reason: string | null } & (
 );
 
 export type ControlOutcome = 'accepted' | 'deployment-not-found' | 'not-running' | 'not-paused' | 'nothing-to-promote';
+
+export const approvalStatuses = ['Pending', 'Approved', 'Rejected', 'Expired'] as const;
+export type ApprovalStatus = (typeof approvalStatuses)[number];
+
+/** An approval that a deployment has asked for. */
+export interface ApprovalRecord extends Approval {
+  deploymentId: string;
+  environment: EnvironmentName;
+  module: string;
+  version: string;
+  artifact: string;
+  requesterEmail: string;
+  /** `Expired`: by its time, or because the deployment ended before anybody decided. */
+  status: ApprovalStatus;
+}
+
+/** `by`: an e-mail address. */
+export interface ApprovalVerdict {
+  approved: boolean;
+  by: string;
+  reason: string | null;
+}
+
+export type VerdictOutcome =
+  | { kind: 'accepted'; approval: ApprovalRecord }
+  | { kind: 'deployment-not-found' | 'nothing-to-approve' | 'own-approval' };
 
 export interface DeploymentFilter {
   status?: DeploymentStatus;
@@ -112,6 +148,13 @@ export abstract class DeploymentStore {
    * back. `resume` keeps the pause that it ends, whose time counts for no bake and no deadline. `nothing-to-promote`: no Deploy stage runs.
    */
   abstract control(id: string, control: DeploymentControl): Promise<ControlOutcome>;
+  /** Newest first; null: of any status. */
+  abstract approvals(status: ApprovalStatus | null, page: PageRequest): Promise<Page<ApprovalRecord>>;
+  /**
+   * Writes what a person says of the approval that the deployment waits for, with its event, and wakes the loop. `nothing-to-approve`: it waits
+   * for none, or no longer. `own-approval`: the requester may reject, but not approve.
+   */
+  abstract decideApproval(id: string, verdict: ApprovalVerdict): Promise<VerdictOutcome>;
 }
 
 type WithoutTime<T> = T extends unknown ? Omit<T, 'at'> : never;
