@@ -126,7 +126,7 @@ describe('the explanation of a deployment', () => {
   it('tells the rule that holds, what it waits for, and every decision with its numbers', async () => {
     const id = await deploy();
     await eventually(
-      async () => (await explain(id)).body.now['rule'] === 'no-live-nodes',
+      async () => (await explain(id)).body.items[0]?.['rule'] === 'no-live-nodes',
       () => 'waiting for nodes',
     );
     const { body } = await explain(id);
