@@ -44,9 +44,15 @@ describe('The orchestrator', () => {
       };
       try {
         await waitFor('the orchestrator to be ready', isUp);
-        const id = await deploy(cluster, '2.1.0', 'Production');
+        const id = await deploy(cluster, '2.1.0', 'Production', { requireApproval: true });
         await killNow();
         for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
+          if (environment === 'Staging' || environment === 'Production') {
+            await waitForEnd(cluster, id, ['AwaitingApproval']);
+            await killNow();
+            expect((await look(cluster, id))?.status).toBe('AwaitingApproval');
+            await inDatabase(cluster, ...approve(id, environment));
+          }
           await waitForDeploy(id, environment);
           await killNow();
         }
@@ -146,6 +152,19 @@ describe('The orchestrator', () => {
     );
   }
 });
+
+/** What a person's approval leaves in the database. */
+function approve(id: string, environment: Environment): [string, unknown[]][] {
+  const verdict = JSON.stringify({ verdict: { approved: true, by: 'another@example.com', reason: null } });
+  return [
+    [
+      `UPDATE hotswap.deployment_stage SET approval = approval || $3
+       WHERE deployment_id = $1 AND environment = $2 AND name = 'Approval'`,
+      [id, environment, verdict],
+    ],
+    ['UPDATE hotswap.deployment SET next_look_at = now(), revision = revision + 1 WHERE id = $1', [id]],
+  ];
+}
 
 /** Everything that happened moves back: as if the orchestrator had been away for so long. */
 const tenMinutesAgo = [
