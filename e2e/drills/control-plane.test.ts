@@ -24,9 +24,9 @@ describe('The orchestrator', () => {
 
   afterAll(async () => {
     await cluster.stop();
-  }, 60_000);
+  }, 240_000);
 
-  afterEach(() => waitUntilHealthy(cluster), 90_000);
+  afterEach(() => waitUntilHealthy(cluster), 240_000);
 
   const isUp = () => cluster.get('/health/ready').then(({ status }) => status === 200);
 
@@ -49,7 +49,7 @@ describe('The orchestrator', () => {
         for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
           if (environment === 'Staging' || environment === 'Production') {
             await waitForEnd(cluster, id, ['AwaitingApproval']);
-            await killNow();
+            if (environment === 'Staging') await killNow();
             expect((await look(cluster, id))?.status).toBe('AwaitingApproval');
             await inDatabase(cluster, ...approve(id, environment));
           }
@@ -75,7 +75,7 @@ describe('The orchestrator', () => {
     for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
       await waitForVersion(cluster, environment, '2.0.0');
     }
-  }, 240_000);
+  }, 480_000);
 
   it('and a second one at once do everything once', async () => {
     const port = await freePort();
@@ -104,7 +104,7 @@ describe('The orchestrator', () => {
       await second.end('SIGTERM');
     }
     expect(second.exitCode).toBe(0);
-  }, 120_000);
+  }, 240_000);
 
   it('away for ten minutes in the middle of a rollout takes nothing back', async () => {
     await publishVersion(cluster, { version: '5.1.0' });
@@ -138,7 +138,7 @@ describe('The orchestrator', () => {
     );
     expect(gaps).toHaveLength(1);
     await waitForVersion(cluster, 'Production', '5.1.0');
-  }, 150_000);
+  }, 240_000);
 
   async function waitForDeploy(id: string, environment: Environment): Promise<void> {
     await waitFor(
