@@ -24,9 +24,9 @@ describe('The orchestrator', () => {
 
   afterAll(async () => {
     await cluster.stop();
-  }, 60_000);
+  }, 240_000);
 
-  afterEach(() => waitUntilHealthy(cluster), 90_000);
+  afterEach(() => waitUntilHealthy(cluster), 240_000);
 
   const isUp = () => cluster.get('/health/ready').then(({ status }) => status === 200);
 
@@ -44,9 +44,15 @@ describe('The orchestrator', () => {
       };
       try {
         await waitFor('the orchestrator to be ready', isUp);
-        const id = await deploy(cluster, '2.1.0', 'Production');
+        const id = await deploy(cluster, '2.1.0', 'Production', { requireApproval: true });
         await killNow();
         for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
+          if (environment === 'Staging' || environment === 'Production') {
+            await waitForEnd(cluster, id, ['AwaitingApproval']);
+            if (environment === 'Staging') await killNow();
+            expect((await look(cluster, id))?.status).toBe('AwaitingApproval');
+            await inDatabase(cluster, ...approve(id, environment));
+          }
           await waitForDeploy(id, environment);
           await killNow();
         }
@@ -69,7 +75,7 @@ describe('The orchestrator', () => {
     for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
       await waitForVersion(cluster, environment, '2.0.0');
     }
-  }, 240_000);
+  }, 480_000);
 
   it('and a second one at once do everything once', async () => {
     const port = await freePort();
@@ -98,7 +104,7 @@ describe('The orchestrator', () => {
       await second.end('SIGTERM');
     }
     expect(second.exitCode).toBe(0);
-  }, 120_000);
+  }, 240_000);
 
   it('away for ten minutes in the middle of a rollout takes nothing back', async () => {
     await publishVersion(cluster, { version: '5.1.0' });
@@ -132,7 +138,7 @@ describe('The orchestrator', () => {
     );
     expect(gaps).toHaveLength(1);
     await waitForVersion(cluster, 'Production', '5.1.0');
-  }, 150_000);
+  }, 240_000);
 
   async function waitForDeploy(id: string, environment: Environment): Promise<void> {
     await waitFor(
@@ -146,6 +152,19 @@ describe('The orchestrator', () => {
     );
   }
 });
+
+/** What a person's approval leaves in the database. */
+function approve(id: string, environment: Environment): [string, unknown[]][] {
+  const verdict = JSON.stringify({ verdict: { approved: true, by: 'another@example.com', reason: null } });
+  return [
+    [
+      `UPDATE hotswap.deployment_stage SET approval = approval || $3
+       WHERE deployment_id = $1 AND environment = $2 AND name = 'Approval'`,
+      [id, environment, verdict],
+    ],
+    ['UPDATE hotswap.deployment SET next_look_at = now(), revision = revision + 1 WHERE id = $1', [id]],
+  ];
+}
 
 /** Everything that happened moves back: as if the orchestrator had been away for so long. */
 const tenMinutesAgo = [

@@ -20,9 +20,9 @@ describe('A node', () => {
 
   afterAll(async () => {
     await cluster.stop();
-  }, 60_000);
+  }, 240_000);
 
-  afterEach(() => waitUntilHealthy(cluster), 90_000);
+  afterEach(() => waitUntilHealthy(cluster), 240_000);
 
   const first = 'kernel-node-production-1';
   /** What the API says of the node that a supervised process is. */
@@ -48,7 +48,7 @@ describe('A node', () => {
     });
     expect(seen).toMatchObject(untouched);
     await waitForVersion(cluster, 'Production', '2.1.0');
-  }, 120_000);
+  }, 240_000);
 
   it('that falls silent is no bad version: one is left out, two are waited for', async () => {
     await publishVersion(cluster, { version: '4.0.0' });
@@ -74,7 +74,7 @@ describe('A node', () => {
     expect(seen).toMatchObject(untouched);
     // The one that was left out finds by itself what it is to run.
     await waitForVersion(cluster, 'Production', '4.0.0');
-  }, 150_000);
+  }, 240_000);
 
   it('restarted while the control plane is away serves what its disk has', async () => {
     const recipe = recipeOf(cluster, first);
@@ -99,7 +99,7 @@ describe('A node', () => {
       await waitUntilHealthy(cluster);
     });
     expect(seen).toMatchObject(untouched);
-  }, 120_000);
+  }, 240_000);
 
   it('whose clock jumps serves and is deployed to as any other', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'hotswap-clock-'));
@@ -139,7 +139,7 @@ describe('A node', () => {
       rmSync(directory, { recursive: true, force: true });
     }
     expect(node.exitCode).toBe(0);
-  }, 120_000);
+  }, 240_000);
 
   it('that is a copy of another is told from it: the newest counts, the other one ends', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'hotswap-copy-'));
@@ -170,7 +170,7 @@ describe('A node', () => {
       }
     });
     expect(seen).toMatchObject(untouched);
-  }, 90_000);
+  }, 240_000);
 
   it('whose disk was emptied joins as a new one and gets everything anew', async () => {
     const { id } = await nodeOf(first);
@@ -193,7 +193,7 @@ describe('A node', () => {
     expect(seen).toMatchObject(untouched);
     // Nobody is going to be the old one again: it is taken off, as a person would.
     await inDatabase(cluster, ['UPDATE hotswap.node SET decommissioned_at = now() WHERE id = $1', [id]]);
-  }, 90_000);
+  }, 240_000);
 });
 
 /** Jumps at each SIGUSR2; modules are processes of their own and keep the right time. */

@@ -18,7 +18,7 @@ if (!hasHaproxy) console.warn('Skipped: there is no haproxy on the PATH; apt-get
 
   afterAll(async () => {
     await cluster.stop();
-  }, 60_000);
+  }, 240_000);
 
   it('end by SIGTERM and come back one after the other without a failed request', async () => {
     const recipes = names.map((name) => recipeOf(cluster, name));
@@ -64,5 +64,5 @@ if (!hasHaproxy) console.warn('Skipped: there is no haproxy on the PATH; apt-get
       await Promise.all(nodes.map((node) => node.end('SIGTERM')));
       cluster.letLauncherGo();
     }
-  }, 120_000);
+  }, 240_000);
 });

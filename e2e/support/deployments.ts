@@ -23,13 +23,14 @@ export async function deploy(
   cluster: LocalCluster,
   version: string,
   targetEnvironment: Environment,
-  moduleName = 'payment-processor',
+  more: { requireApproval?: boolean } = {},
 ): Promise<string> {
   const { status, body } = await cluster.post<Deployment>('/api/v1/deployments', {
-    moduleName,
+    moduleName: 'payment-processor',
     version,
     targetEnvironment,
     requesterEmail: 'user@example.com',
+    ...more,
   });
   if (status !== 202) throw new Error(`The deployment was answered ${status}: ${JSON.stringify(body)}`);
   return body.id;

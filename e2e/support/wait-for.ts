@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function waitFor<T>(
   what: string,
   condition: () => T | Promise<T>,
-  { deadlineSeconds = 60, pollMilliseconds = 100 } = {},
+  { deadlineSeconds = 120, pollMilliseconds = 100 } = {},
 ): Promise<NonNullable<T>> {
   const until = performance.now() + deadlineSeconds * 1000;
   let last: unknown = 'nothing';
