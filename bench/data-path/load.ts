@@ -66,7 +66,7 @@ class Connection {
     this.finished = new Promise((resolve) => (this.#finish = resolve));
     this.#socket = connect(port, '127.0.0.1', () => this.#send());
     this.#socket.setNoDelay(true);
-    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk.latin1Slice()));
+    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk.toString('latin1')));
     this.#socket.on('error', () => undefined);
     this.#socket.on('close', () => {
       if (!this.#over) this.onAnswer(performance.now() - this.#sentAt, false);
