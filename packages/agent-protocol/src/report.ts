@@ -15,6 +15,8 @@ export interface InstanceReport {
   /** Digest of the release. */
   release: string;
   version: string;
+  /** True for the second instance of the active release. Left out: false. */
+  twin?: boolean;
   state: InstanceState;
   error: string | null;
   failureKind: FailureKind | null;
@@ -30,10 +32,19 @@ export interface ModuleReport {
   /** Digest and share of the release that takes part of the requests now. */
   candidate: string | null;
   candidatePercent: number;
+  /** True while a twin takes as large a share as the candidate (or could, at 0 %). Left out: false. */
+  twin?: boolean;
   /** True while `active` is the document's fallback, because the document's own active release could not be started at boot. */
   servingFallback: boolean;
   instances: InstanceReport[];
 }
+
+/**
+ * As what a release was given requests: `active`; `candidate` by its share; `twin`, a fresh instance of the active release that takes as large a share
+ * as the candidate, to be compared with it.
+ */
+export const trafficRoles = ['active', 'candidate', 'twin'] as const;
+export type TrafficRole = (typeof trafficRoles)[number];
 
 /**
  * What one release experienced on one node in one closed interval. Counts are of this interval alone, by the router, at
@@ -43,6 +54,8 @@ export interface TrafficSample {
   module: string;
   release: string;
   version: string;
+  /** Left out: `active`. */
+  role?: TrafficRole;
   requests: number;
   /** Answers 500-599, time-outs, and requests the instance never answered; answers that the module meant (4xx) are no failures. */
   failures: number;

@@ -1,21 +1,32 @@
+import type { Readable } from 'node:stream';
+import type { ResponseHead } from './wire/messages.js';
+
+/** Whether whoever asked is still there. An AbortSignal is one; a request's own needs no more than this. */
+export interface ClientSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** A request as the router hands it over. */
 export interface HostRequest {
   method: string;
   /** Absolute; the path is what follows the route. */
   url: string;
   headers: [string, string][];
-  /** Read by the host at the module's pace; the host never calls `return()` on it: whoever owns the connection ends it. */
-  body: AsyncIterable<Uint8Array> | null;
+  /** Read by the host at the module's pace, to its end even where the module wants no more of it; never destroyed: whoever owns the connection ends it. */
+  body: Readable | null;
   /** Aborted when the client has gone; `handle` then rejects with its reason. */
-  signal: AbortSignal;
+  signal: ClientSignal;
 }
 
-/** A module's answer. Whoever does not read `body` to its end calls `return()` on its iterator, or aborts the request's signal. */
+/** A module's answer. Whoever does not read a streamed `body` to its end calls `return()` on its iterator, or aborts the request's signal. */
 export interface HostResponse {
   status: number;
   headers: [string, string][];
-  /** Throws midway when the module fails; the connection must then be broken off, so that the client learns of it. */
-  body: AsyncIterable<Uint8Array> | null;
+  /** All of it at once where the answer came whole. A stream throws midway when the module fails; the connection must then be broken off, so that the client learns of it. */
+  body: Uint8Array | AsyncIterable<Uint8Array> | null;
   /** `name@version` of the release that answered. */
   release: string;
 }
@@ -47,17 +58,12 @@ export interface AcceptedHead {
 }
 
 /** Checks what an instance sent as the head of an answer; an instance may send anything. Null: not acceptable. */
-export function acceptResponseHead(head: unknown): AcceptedHead | null {
-  if (typeof head !== 'object' || head === null) return null;
-  const { status, headers, hasBody } = head as Record<string, unknown>;
-  if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) return null;
-  if (!Array.isArray(headers) || typeof hasBody !== 'boolean') return null;
+export function acceptResponseHead({ status, headers, hasBody }: ResponseHead): AcceptedHead | null {
+  if (!Number.isInteger(status) || status < 200 || status > 599) return null;
   const kept: [string, string][] = [];
   let contentLength: number | null = null;
-  for (const header of headers as unknown[]) {
-    if (!Array.isArray(header) || header.length !== 2) return null;
-    const [name, value] = header as unknown[];
-    if (typeof name !== 'string' || typeof value !== 'string') return null;
+  for (const header of headers) {
+    const [name, value] = header;
     if (!tokenPattern.test(name) || !valuePattern.test(value)) return null;
     const lower = name.toLowerCase();
     if (hopByHop.has(lower)) continue;
@@ -65,7 +71,7 @@ export function acceptResponseHead(head: unknown): AcceptedHead | null {
       if (!/^\d{1,15}$/.test(value) || contentLength !== null) return null;
       contentLength = Number(value);
     }
-    kept.push([name, value]);
+    kept.push(header);
   }
   return { status, headers: kept, hasBody, contentLength };
 }

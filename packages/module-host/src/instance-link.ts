@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream';
 import { HostError, messageOf } from './errors.js';
 import { Exchange, type ExchangeLimits, type ExchangeResult } from './exchange.js';
 import type { HostRequest } from './http.js';
@@ -6,40 +5,43 @@ import { frameBytesMax, frameTypes, type Frame } from './wire/frame.js';
 import { FrameReader } from './wire/frame-reader.js';
 import { FrameWriter } from './wire/frame-writer.js';
 import { parseJson, type Failure, type InstanceCall } from './wire/messages.js';
+import type { Wire } from './wire/wire.js';
 
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
   override name = 'CallError';
 }
 
-/** The kernel's end of the socket to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
+/** The kernel's end of the wire to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
 export class InstanceLink {
   readonly exchanges = new Map<number, Exchange>();
   #calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   #lastId = 0;
   #open = true;
   #closed: string | null = null;
+  #deadlineTimer: NodeJS.Timeout | null = null;
   readonly #writer: FrameWriter;
   readonly #whenIdle = new Set<() => void>();
 
-  /** @param onClose the socket has ended; with the reason where the instance broke the protocol, null otherwise. */
+  /** @param onClose the wire has ended; with the reason where the instance broke the protocol, null otherwise. */
   constructor(
-    private readonly socket: Duplex,
+    private readonly wire: Wire,
     private readonly release: string,
     private readonly onClose: (broken: string | null) => void,
   ) {
-    this.#writer = new FrameWriter(socket);
+    this.#writer = new FrameWriter(wire);
     const reader = new FrameReader(frameBytesMax, (frame) => this.#receive(frame));
-    socket.on('data', (chunk: Buffer) => {
-      if (!this.#open) return;
-      try {
-        reader.push(chunk);
-      } catch (error) {
-        this.#close(messageOf(error));
-      }
-    });
-    socket.once('end', () => this.#close(null));
-    socket.once('close', () => this.#close(null));
+    wire.listen(
+      (bytes) => {
+        if (!this.#open) return;
+        try {
+          reader.push(bytes);
+        } catch (error) {
+          this.#close(messageOf(error));
+        }
+      },
+      () => this.#close(null),
+    );
   }
 
   get open(): boolean {
@@ -72,6 +74,7 @@ export class InstanceLink {
       if (this.exchanges.size === 0) for (const wake of [...this.#whenIdle]) wake();
     });
     this.exchanges.set(id, exchange);
+    if (this.#deadlineTimer === null) this.#watchDeadlines(limits.requestSeconds * 1000);
     return exchange;
   }
 
@@ -89,13 +92,28 @@ export class InstanceLink {
     });
   }
 
+  /** One timer for all: a timer of its own for each exchange is a noticeable part of what an exchange costs. */
+  #watchDeadlines(milliseconds: number): void {
+    this.#deadlineTimer = setTimeout(() => {
+      this.#deadlineTimer = null;
+      const now = performance.now();
+      let soonest = Infinity;
+      for (const exchange of [...this.exchanges.values()]) {
+        const remaining = exchange.remainingMilliseconds(now);
+        if (remaining === null) continue;
+        if (remaining <= 1) exchange.failDeadline();
+        else soonest = Math.min(soonest, remaining);
+      }
+      if (soonest < Infinity && this.#open) this.#watchDeadlines(soonest);
+    }, milliseconds);
+  }
+
   #receive(frame: Frame): void {
+    const exchange = this.exchanges.get(frame.id);
+    if (exchange !== undefined) return exchange.receive(frame);
     const call = this.#calls.get(frame.id);
-    if (call === undefined) {
-      // What was given up may still be answered for a while.
-      this.exchanges.get(frame.id)?.receive(frame);
-      return;
-    }
+    // What was given up may still be answered for a while.
+    if (call === undefined) return;
     this.#calls.delete(frame.id);
     if (frame.type === frameTypes.done) call.resolve(parseJson(frame.payload));
     else call.reject(new CallError(String((parseJson(frame.payload) as Failure).message)));
@@ -110,12 +128,13 @@ export class InstanceLink {
   #close(broken: string | null): void {
     if (!this.#open) return;
     this.#open = false;
+    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
     this.#closed = broken ?? 'The process ended.';
     for (const call of this.#calls.values()) call.reject(new CallError(this.#closed));
     this.#calls.clear();
     for (const exchange of [...this.exchanges.values()])
       exchange.fail('module-failed', `${this.release} ended before it had answered.`);
     this.onClose(broken);
-    this.socket.destroy();
+    this.wire.close();
   }
 }

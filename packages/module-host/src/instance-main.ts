@@ -1,5 +1,7 @@
 import { Socket } from 'node:net';
 import { InstanceServer } from './instance/instance-server.js';
+import { installWebStandards } from './instance/web-standards.js';
+import { SocketWire } from './wire/wire.js';
 
 // The program of an instance's process: it lives on the socket that its kernel gave it, and ends with it.
 const socketDescriptor = 3;
@@ -8,8 +10,8 @@ const kill = process.kill.bind(process, process.pid, 'SIGKILL');
 // A signal to the whole group is the kernel's to answer: instances end when they are drained.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
+installWebStandards();
 const socket = new Socket({ fd: socketDescriptor, readable: true, writable: true });
 // Not `process.exit`: a module could hold that up.
 socket.on('error', () => kill());
-socket.on('close', () => kill());
-new InstanceServer(socket);
+new InstanceServer(new SocketWire(socket), () => kill());

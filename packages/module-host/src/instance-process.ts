@@ -5,6 +5,7 @@ import { messageOf } from './errors.js';
 import type { ModuleLogEntry } from './module-log.js';
 import { processArguments } from './process-arguments.js';
 import type { LoadableRelease } from './release.js';
+import { SocketWire, type Wire } from './wire/wire.js';
 
 const socketIndex = 3;
 /** How long a process whose socket is closed may take to end by itself. */
@@ -13,7 +14,7 @@ const graceMilliseconds = 2000;
 /** The operating system's side of an instance: a child process with an empty environment, its output, and the socket to it. */
 export class InstanceProcess {
   readonly pid: number | null;
-  readonly socket: Duplex;
+  readonly wire: Wire;
   /** How the process ended, in words, once it has. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
@@ -30,15 +31,16 @@ export class InstanceProcess {
       windowsHide: true,
     });
     this.pid = this.#child.pid ?? null;
-    this.socket = this.#child.stdio[socketIndex] as Duplex;
+    const socket = this.#child.stdio[socketIndex] as Duplex;
+    this.wire = new SocketWire(socket);
     this.ended = new Promise((resolve) => {
       this.#child.once('error', (error) => resolve(`could not be started: ${messageOf(error)}`));
       this.#child.once('exit', (code, signal) =>
         resolve(signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`),
       );
     });
-    this.socket.on('error', () => undefined);
-    this.socket.once('close', () => this.#endSoon());
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.#endSoon());
     const dropped = (count: number) =>
       log('warn', 'host', `${count} lines of output were left out: too many in a second.`);
     new ConsoleLines(this.#child.stdout as Readable, (line) => log('info', 'module', line), dropped);
@@ -52,7 +54,7 @@ export class InstanceProcess {
 
   /** Closes the socket, which ends the process; by force where that does not. */
   async end(): Promise<string> {
-    this.socket.destroy();
+    this.wire.close();
     return this.ended;
   }
 

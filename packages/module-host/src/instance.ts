@@ -135,7 +135,7 @@ export class Instance {
   }
 
   /** @throws HostError where the instance has just ended. */
-  async send(request: HostRequest, onEnd: (result: ExchangeResult) => void): Promise<HostResponse> {
+  send(request: HostRequest, onEnd: (result: ExchangeResult) => void): Promise<HostResponse> {
     if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
     const { requestSeconds, requestBodyMiB } = this.manifest.limits;
     const limits = { requestSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
@@ -266,7 +266,7 @@ export class Instance {
 
   #spawn(release: LoadableRelease): void {
     this.#process = new InstanceProcess(release, (level, source, message) => this.#log(level, source, message));
-    this.#link = new InstanceLink(this.#process.socket, this.name, (broken) => void this.#gone(broken));
+    this.#link = new InstanceLink(this.#process.wire, this.name, (broken) => void this.#gone(broken));
     this.#advance({ event: 'spawned' });
   }
 

@@ -40,12 +40,17 @@ export class ModuleHost {
     }
   }
 
-  /** @throws HostError; or the request signal's reason, when the client left. */
-  async handle(route: string, request: HostRequest): Promise<HostResponse> {
-    const slot = this.#routes.get(route);
-    if (slot === undefined || !slot.isWanted)
-      throw new HostError('no-such-route', `No module is mounted at "/${route}".`, null);
-    return slot.handle(request);
+  /** Rejects with a HostError; or with the request signal's reason, when the client left. */
+  handle(route: string, request: HostRequest): Promise<HostResponse> {
+    try {
+      const slot = this.#routes.get(route);
+      if (slot === undefined || !slot.isWanted)
+        throw new HostError('no-such-route', `No module is mounted at "/${route}".`, null);
+      return slot.handle(request);
+    } catch (error) {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
+      return Promise.reject(error);
+    }
   }
 
   routes(): string[] {

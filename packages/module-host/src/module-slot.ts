@@ -55,22 +55,22 @@ export class ModuleSlot {
     this.#changed();
   }
 
-  /** @throws HostError, or the request signal's reason. */
-  async handle(request: HostRequest): Promise<HostResponse> {
+  /** Rejects with, or throws, a HostError or the request signal's reason. */
+  handle(request: HostRequest): Promise<HostResponse> {
     const instance = this.#choose();
     if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
-    request.signal.throwIfAborted();
+    if (request.signal.aborted) throw request.signal.reason;
     const { name, manifest } = instance;
     if (refusedMethods.has(request.method))
-      return {
+      return Promise.resolve({
         status: 405,
         headers: [['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
         body: null,
         release: name,
-      };
+      });
     if (this.#inFlight >= manifest.limits.inFlight)
       throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
-    if ((contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
+    if (request.body !== null && (contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
     const traffic = this.#trafficOf(instance.spec);
     traffic.inFlight++;

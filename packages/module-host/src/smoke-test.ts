@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { SmokeCheck } from '@hotswap/module-kit';
 import { LoadError, messageOf } from './errors.js';
 import type { HostRequest, HostResponse } from './http.js';
@@ -81,12 +82,13 @@ async function probe(
       method: request.method,
       url: new URL(request.path, 'http://localhost').href,
       headers,
-      body: text === undefined ? null : once(Buffer.from(text)),
+      body: text === undefined ? null : Readable.from([Buffer.from(text)]),
       signal: controller.signal,
     });
     const pieces: Uint8Array[] = [];
     let bytes = 0;
-    for await (const piece of response.body ?? []) {
+    const { body } = response;
+    for await (const piece of body instanceof Uint8Array ? [body] : (body ?? [])) {
       bytes += piece.length;
       if (bytes > answerBytesMax) throw new Error(`the answer is longer than ${answerBytesMax} bytes.`);
       pieces.push(piece);
@@ -95,8 +97,4 @@ async function probe(
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
 }

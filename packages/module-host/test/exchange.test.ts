@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { HostResponse } from '../src/index.js';
 import { bodyOf, HostFixture, readAll } from './host-fixture.js';
 
 let fixture: HostFixture;
@@ -33,6 +34,7 @@ const echo = `export default { async fetch(request, env, ctx) {
   return new Response('not found', { status: 404 });
 } };`;
 
+const iteratorOf = (body: HostResponse['body']) => (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
 const printed = (text: string) => fixture.logs.some(({ source, message }) => source === 'module' && message === text);
 const one = (limits = {}) => fixture.release('shop@1.0.0', echo, { limits });
 
@@ -79,7 +81,7 @@ describe('An exchange', () => {
   it('sends no faster than the reader reads', async () => {
     await fixture.reach(one());
     const { body } = await fixture.send('shop', '/endless');
-    const iterator = body![Symbol.asyncIterator]();
+    const iterator = iteratorOf(body);
     await iterator.next();
     let before = -1;
     let { sent } = await fixture.json<{ sent: number }>('shop', '/sent');
@@ -130,11 +132,11 @@ describe('An exchange', () => {
     await fixture.reach(spec);
     const client = new AbortController();
     const { body } = await fixture.send('shop', '/events', { signal: client.signal });
-    const iterator = body![Symbol.asyncIterator]();
+    const iterator = iteratorOf(body);
     expect(Buffer.from((await iterator.next()).value).toString()).toBe('data: 0\n\n');
     client.abort(new Error('gone'));
     await fixture.until('the source is cancelled', () => printed('cancelled'));
-    const second = (await fixture.send('shop', '/events')).body![Symbol.asyncIterator]();
+    const second = iteratorOf((await fixture.send('shop', '/events')).body);
     await second.next();
     await second.return!();
     await fixture.until(
@@ -220,7 +222,7 @@ describe('An exchange', () => {
     const spec = one();
     await fixture.reach(spec);
     const { status, body } = await fixture.send('shop', '/half');
-    const iterator = body![Symbol.asyncIterator]();
+    const iterator = iteratorOf(body);
     expect(status).toBe(200);
     expect(Buffer.from((await iterator.next()).value).toString()).toBe('half');
     await expect(iterator.next()).rejects.toThrow('failed while it answered');

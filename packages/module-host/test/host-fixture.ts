@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type {
   InstanceReport,
@@ -10,13 +11,22 @@ import type {
   TrafficSample,
 } from '@hotswap/agent-protocol';
 import type { Manifest } from '@hotswap/module-kit';
-import { LoadError, ModuleHost, type HostResponse, type HostTiming, type ModuleLogEntry } from '../src/index.js';
+import {
+  LoadError,
+  ModuleHost,
+  type HostRequest,
+  type HostResponse,
+  type HostTiming,
+  type ModuleLogEntry,
+} from '../src/index.js';
 
 type ManifestParts = Partial<Omit<Manifest, 'limits' | 'permissions' | 'health'>> & {
   limits?: Partial<Manifest['limits']>;
   permissions?: Partial<Manifest['permissions']>;
   health?: Partial<Manifest['health']>;
 };
+
+type SendInit = Partial<Omit<HostRequest, 'url' | 'body'>> & { body?: AsyncIterable<Uint8Array> | null };
 
 export interface Answer {
   status: number;
@@ -112,13 +122,13 @@ export class HostFixture {
     await this.until('settled', () => this.host.settled);
   }
 
-  send(route: string, path = '/', init: Partial<Parameters<ModuleHost['handle']>[1]> = {}): Promise<HostResponse> {
+  send(route: string, path = '/', { body = null, ...init }: SendInit = {}): Promise<HostResponse> {
     const signal = init.signal ?? new AbortController().signal;
     return this.host.handle(route, {
       method: 'GET',
       headers: [],
-      body: null,
       ...init,
+      body: body && Readable.from(body),
       url: `http://localhost${path}`,
       signal,
     });
@@ -168,7 +178,8 @@ export class HostFixture {
   }
 }
 
-export async function readAll(body: AsyncIterable<Uint8Array> | null): Promise<Buffer> {
+export async function readAll(body: HostResponse['body']): Promise<Buffer> {
+  if (body instanceof Uint8Array) return Buffer.from(body);
   const pieces: Uint8Array[] = [];
   for await (const piece of body ?? []) pieces.push(piece);
   return Buffer.concat(pieces);

@@ -16,7 +16,7 @@ const breakable = `export default { async fetch(request, env) {
   if (pathname === '/reject') Promise.reject(new Error('nobody looks'));
   if (pathname === '/spin') for (;;);
   if (pathname === '/garbage') (await import('node:fs')).writeSync(3, 'what a kernel never expects'.repeat(100));
-  if (pathname === '/buffers') globalThis.kept = Array.from({ length: 60 }, () => Buffer.alloc(10 * 2 ** 20, 1));
+  if (pathname === '/buffers') globalThis.kept = Array.from({ length: 24 }, () => Buffer.alloc(10 * 2 ** 20, 1));
   if (pathname === '/heap') { const kept = []; for (;;) kept.push({ kept: [kept.length] }); }
   return Response.json({ version: env.version, pid: process.pid });
 } };`;

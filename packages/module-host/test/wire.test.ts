@@ -5,10 +5,11 @@ import { CreditedReceiver, windowBytes } from '../src/wire/credit.js';
 import { frameBytesMax, frameTypes, ProtocolError } from '../src/wire/frame.js';
 import { FrameReader } from '../src/wire/frame-reader.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
+import { SocketWire } from '../src/wire/wire.js';
 
 function bytesOf(write: (writer: FrameWriter) => void): Buffer {
   const stream = new PassThrough({ highWaterMark: 2 ** 24 });
-  const writer = new FrameWriter(stream);
+  const writer = new FrameWriter(new SocketWire(stream));
   write(writer);
   writer.flush();
   return (stream.read() as Buffer | null) ?? Buffer.alloc(0);
@@ -51,7 +52,7 @@ describe('Frames', () => {
   });
 
   it('of a body beyond the credit are refused', () => {
-    const receiver = new CreditedReceiver(new FrameWriter(new PassThrough()), 1, () => undefined);
+    const receiver = new CreditedReceiver(new FrameWriter(new SocketWire(new PassThrough())), 1, () => undefined);
     receiver.push(new Uint8Array(windowBytes));
     expect(() => receiver.push(new Uint8Array(1))).toThrow(ProtocolError);
   });

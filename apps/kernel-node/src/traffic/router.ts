@@ -1,5 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { HostError, type HostErrorCode, type HostResponse, type ModuleHost } from '@hotswap/module-host';
+import {
+  type ClientSignal,
+  HostError,
+  type HostErrorCode,
+  type HostResponse,
+  type ModuleHost,
+} from '@hotswap/module-host';
 import { forwardedHeaders } from './forwarded-headers.js';
 import type { Logger } from '../log.js';
 import { type ProblemCode, renderProblem, sendProblem } from './problem.js';
@@ -44,36 +50,37 @@ export class Router {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     this.inFlightCount++;
-    const gone = new AbortController();
+    const client = new Client();
     response.once('close', () => {
-      if (!response.writableFinished) gone.abort(new Error('the client went away'));
+      if (!response.writableFinished) client.leave();
       if (--this.inFlightCount === 0) this.whenIdle?.();
     });
     if (this.options.isLeaving()) response.shouldKeepAlive = false;
-    const body = hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null;
-    this.answer(request, body, response, gone.signal)
-      .catch((error: unknown) => this.fail(request, response, gone.signal, error))
-      .then(() => (body && !request.complete ? discard(request, body) : undefined))
+    const { route, path } = splitTarget(request.url ?? '/');
+    const host = request.headers.host ?? '';
+    const body = hasBody(request) ? request : null;
+    this.options.host
+      .handle(route, {
+        method: request.method ?? 'GET',
+        url: `http://${plainHost.test(host) ? host : 'localhost'}${path}`,
+        headers: forwardedHeaders(request),
+        body,
+        signal: client,
+      })
+      .then((answer) => this.answer(request, response, answer))
+      .catch((error: unknown) => this.fail(request, response, client, error))
+      .then(() => (body !== null && !request.complete ? discard(request) : undefined))
       .catch((error: unknown) => this.options.log.error(`a request could not be ended: ${String(error)}`));
   }
 
-  private async answer(
-    request: IncomingMessage,
-    body: AsyncIterable<Uint8Array> | null,
-    response: ServerResponse,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { route, path } = splitTarget(request.url ?? '/');
-    const host = request.headers.host ?? '';
-    const answer = await this.options.host.handle(route, {
-      method: request.method ?? 'GET',
-      url: `http://${plainHost.test(host) ? host : 'localhost'}${path}`,
-      headers: forwardedHeaders(request),
-      body,
-      signal,
-    });
+  private answer(request: IncomingMessage, response: ServerResponse, answer: HostResponse): Promise<void> | undefined {
     this.writeHead(request, response, answer);
-    await sendBody(response, answer);
+    if (answer.body === null || answer.body instanceof Uint8Array) {
+      // Head and body leave in one write.
+      response.end(answer.body ?? undefined);
+      return undefined;
+    }
+    return sendBody(response, answer.body);
   }
 
   private writeHead(
@@ -82,20 +89,22 @@ export class Router {
     { status, headers, body, release }: HostResponse,
   ): void {
     const flat = ['x-hotswap-module', release];
-    let isLengthKnown = body !== null || request.method === 'HEAD' || status === 204 || status === 304;
+    const whole = body instanceof Uint8Array ? body : null;
+    let isLengthKnown =
+      (body !== null && whole === null) || request.method === 'HEAD' || status === 204 || status === 304;
     for (const [name, value] of headers) {
       const lower = name.toLowerCase();
       if (lower === 'x-hotswap-module') continue;
       isLengthKnown ||= lower === 'content-length';
       flat.push(name, value);
     }
-    // Else Node would announce a chunked body that never has a chunk.
-    if (!isLengthKnown) flat.push('content-length', '0');
+    // Else Node would announce a chunked body, for nothing a one that never has a chunk.
+    if (!isLengthKnown) flat.push('content-length', String(whole?.length ?? 0));
     if (this.options.isLeaving()) response.shouldKeepAlive = false;
     response.writeHead(status, flat);
   }
 
-  private fail(request: IncomingMessage, response: ServerResponse, signal: AbortSignal, error: unknown): void {
+  private fail(request: IncomingMessage, response: ServerResponse, signal: ClientSignal, error: unknown): void {
     if (signal.aborted) return;
     const instance = (request.url ?? '/').split('?', 1)[0] ?? '/';
     const problem = error instanceof HostError ? problemOf[error.code] : 'module-failed';
@@ -139,20 +148,17 @@ function hasBody({ headers }: IncomingMessage): boolean {
  * Reads what is left of a body that the module did not want: to hang up on a client that is still sending would take the answer from it, and
  * the connection's next request stands behind. Who takes too long is hung up on.
  */
-async function discard(request: IncomingMessage, body: AsyncIterator<Uint8Array>): Promise<void> {
+async function discard(request: IncomingMessage): Promise<void> {
   const timer = setTimeout(() => request.destroy(), discardSeconds * 1000);
-  try {
-    while (!(await body.next()).done);
-  } catch {
-    // The client has gone.
-  } finally {
-    clearTimeout(timer);
-  }
+  await new Promise<void>((resolve) => {
+    request.once('end', resolve).once('close', resolve).resume();
+  });
+  clearTimeout(timer);
 }
 
 /** Passes the body on at the client's pace; rejects when the module fails midway. */
-async function sendBody(response: ServerResponse, { body }: HostResponse): Promise<void> {
-  for await (const chunk of body ?? []) {
+async function sendBody(response: ServerResponse, body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of body) {
     if (response.destroyed) return;
     if (!response.write(chunk)) await writable(response);
   }
@@ -168,4 +174,27 @@ async function writable(response: ServerResponse): Promise<void> {
     };
     response.on('drain', go).on('close', go);
   });
+}
+
+/** A request's client: there, or gone. What an AbortController does, at a fraction of its price. */
+class Client implements ClientSignal {
+  reason: Error | undefined;
+  private readonly listeners = new Set<() => void>();
+
+  get aborted(): boolean {
+    return this.reason !== undefined;
+  }
+
+  addEventListener(_type: 'abort', listener: () => void): void {
+    this.listeners.add(listener);
+  }
+
+  removeEventListener(_type: 'abort', listener: () => void): void {
+    this.listeners.delete(listener);
+  }
+
+  leave(): void {
+    this.reason = new Error('the client went away');
+    for (const listener of [...this.listeners]) listener();
+  }
 }

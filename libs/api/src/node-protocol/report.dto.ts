@@ -1,11 +1,13 @@
 import {
   latencyBucketSeconds,
+  trafficRoles,
   type FailureKind,
   type InstanceReport,
   type InstanceState,
   type ModuleReport,
   type NodeReport,
   type ReportedNodeState,
+  type TrafficRole,
   type TrafficSample,
 } from '@hotswap/agent-protocol';
 import {
@@ -68,6 +70,10 @@ class InstanceDto implements InstanceReport {
   @IsString()
   version!: string;
 
+  @IsOptional()
+  @IsBoolean()
+  twin?: boolean;
+
   @IsIn(instanceStates)
   state!: InstanceState;
 
@@ -103,6 +109,10 @@ class ModuleReportDto implements ModuleReport {
   @Amount({ max: 100 })
   candidatePercent!: number;
 
+  @IsOptional()
+  @IsBoolean()
+  twin?: boolean;
+
   @IsBoolean()
   servingFallback!: boolean;
 
@@ -120,6 +130,10 @@ class TrafficSampleDto implements TrafficSample {
   @MaxLength(256)
   @IsString()
   version!: string;
+
+  @IsOptional()
+  @IsIn(trafficRoles)
+  role?: TrafficRole;
 
   @Count(countMax)
   requests!: number;
@@ -165,7 +179,7 @@ class ProcessDto {
   eventLoopDelaySeconds!: number;
 }
 
-const releaseOf = (each: TrafficSampleDto | null) => `${each?.module} ${each?.release}`;
+const releaseOf = (each: TrafficSampleDto | null) => `${each?.module} ${each?.release} ${each?.role ?? 'active'}`;
 
 export class ReportDto implements NodeReport {
   @Matches(nodeIdPattern)
@@ -197,7 +211,7 @@ export class ReportDto implements NodeReport {
   @NestedList(() => ModuleReportDto, modulesMax)
   modules!: ModuleReportDto[];
 
-  @ArrayUnique(releaseOf, { message: 'must have one entry per module and release' })
+  @ArrayUnique(releaseOf, { message: 'must have one entry per module, release and role' })
   @NestedList(() => TrafficSampleDto, modulesMax)
   traffic!: TrafficSampleDto[];
 

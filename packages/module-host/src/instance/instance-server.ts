@@ -1,8 +1,8 @@
 import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
-import type { Duplex } from 'node:stream';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import { FrameReader } from '../wire/frame-reader.js';
 import { FrameWriter } from '../wire/frame-writer.js';
+import { decodeRequestHead } from '../wire/head.js';
 import {
   parseJson,
   type InstanceCall,
@@ -10,11 +10,12 @@ import {
   type LoadResult,
   type RequestHead,
 } from '../wire/messages.js';
+import type { Wire } from '../wire/wire.js';
 import { EventLoopDelay } from './event-loop-delay.js';
 import { deepFreeze, importModule } from './module.js';
 import { ServedRequest } from './served-request.js';
 
-/** The instance's end of the socket: does what the kernel asks, with the module that the first call loads. */
+/** The instance's end of the wire: does what the kernel asks, with the module that the first call loads. */
 export class InstanceServer {
   #served: { module: Module; env: ModuleEnv } | null = null;
   readonly #requests = new Map<number, ServedRequest>();
@@ -23,14 +24,14 @@ export class InstanceServer {
   readonly #writer: FrameWriter;
   readonly #context: ModuleContext = { waitUntil: (promise) => this.#keepAlive(promise) };
 
-  constructor(socket: Duplex) {
-    this.#writer = new FrameWriter(socket);
+  constructor(wire: Wire, onEnd: () => void) {
+    this.#writer = new FrameWriter(wire);
     const reader = new FrameReader(2 ** 30, (frame) => this.#receive(frame));
-    socket.on('data', (chunk: Buffer) => reader.push(chunk));
+    wire.listen((bytes) => reader.push(bytes), onEnd);
   }
 
   #receive(frame: Frame): void {
-    if (frame.type === frameTypes.request) void this.#serve(frame.id, parseJson(frame.payload) as RequestHead);
+    if (frame.type === frameTypes.request) void this.#serve(frame.id, decodeRequestHead(frame.payload));
     else if (frame.type === frameTypes.call) void this.#answerCall(frame.id, parseJson(frame.payload) as InstanceCall);
     else this.#requests.get(frame.id)?.receive(frame);
   }

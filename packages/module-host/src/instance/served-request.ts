@@ -1,66 +1,98 @@
 import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
-import { CreditedReceiver, CreditedSender } from '../wire/credit.js';
+import { CreditedReceiver, CreditedSender, windowBytes } from '../wire/credit.js';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import type { FrameWriter } from '../wire/frame-writer.js';
+import { encodeResponseHead } from '../wire/head.js';
 import type { RequestHead } from '../wire/messages.js';
-import { webRequest } from './web-request.js';
-import { assertResponse, responseHead } from './web-response.js';
+import { LightRequest } from './light-request.js';
+import { LightResponse, type WholeResponse } from './light-response.js';
+
+const NativeResponse = globalThis.Response;
 
 /** One request in the module, until its answer is sent or is not wanted any more. */
 export class ServedRequest {
-  readonly #abort = new AbortController();
-  readonly #sender: CreditedSender;
   readonly #receiver: CreditedReceiver | null;
+  readonly #request: LightRequest;
+  #sender: CreditedSender | null = null;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #isGivenUp = false;
+  #reason: Error | null = null;
 
   constructor(
     private readonly id: number,
     private readonly writer: FrameWriter,
     private readonly head: RequestHead,
   ) {
-    this.#sender = new CreditedSender(writer, id);
     this.#receiver = head.hasBody ? new CreditedReceiver(writer, id, () => undefined) : null;
+    this.#request = new LightRequest(head, this.#receiver);
   }
 
   receive(frame: Frame): void {
     if (frame.type === frameTypes.body) this.#receiver?.push(frame.payload);
     else if (frame.type === frameTypes.end) this.#receiver?.end();
-    else if (frame.type === frameTypes.credit) this.#sender.grant(frame.payload.readUInt32BE(0));
-    else if (frame.type === frameTypes.abort) this.#give(frame.payload.toString('utf8'));
+    else if (frame.type === frameTypes.credit) this.#sender?.grant(frame.payload.readUInt32BE(0));
+    else if (frame.type === frameTypes.abort) this.#giveUp(frame.payload.toString('utf8'));
   }
 
   /** Never rejects: what goes wrong is told to the kernel. */
   async answer(module: Module, env: ModuleEnv, context: ModuleContext): Promise<void> {
     try {
-      const request = webRequest(this.head, this.#receiver, this.#abort.signal);
-      const response: unknown = await module.fetch(request, env, context);
-      assertResponse(response);
-      await this.#send(response);
+      const response: unknown = await module.fetch(this.#request as unknown as Request, env, context);
+      const whole = LightResponse.whole(response);
+      if (whole === null || !this.#sendWhole(whole)) await this.#send(response);
     } catch (error) {
-      if (this.#abort.signal.aborted) return;
+      if (this.#isGivenUp) return;
       console.error(error);
       this.writer.write(frameTypes.error, this.id);
     }
   }
 
-  async #send(response: Response): Promise<void> {
-    if (this.#abort.signal.aborted) return void (await response.body?.cancel(this.#abort.signal.reason));
-    const head = responseHead(response, this.head.method);
-    this.writer.writeJson(frameTypes.head, this.id, head);
-    if (!head.hasBody) return void (await response.body?.cancel());
-    const reader = (this.#reader = response.body!.getReader());
+  /** False: its body is too long to be sent without credit. */
+  #sendWhole(response: WholeResponse): boolean {
+    if (this.#isGivenUp) return true;
+    const { body } = response;
+    const hasBody = body !== null && this.head.method !== 'HEAD';
+    if (!hasBody) {
+      this.writer.writeHead(frameTypes.head, this.id, encodeResponseHead({ ...response, hasBody }));
+      return true;
+    }
+    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    if (bytes > windowBytes) return false;
+    this.writer.writeWhole(frameTypes.answer, this.id, encodeResponseHead(response), body, bytes);
+    return true;
+  }
+
+  /** @throws TypeError for anything but a Response whose body is still to be read. */
+  async #send(response: unknown): Promise<void> {
+    if (!(response instanceof NativeResponse)) throw new TypeError('"fetch" did not return a Response.');
+    if (response.bodyUsed) throw new TypeError('"fetch" returned a Response whose body is already used.');
+    if (response.type === 'error') throw new TypeError('"fetch" returned Response.error().');
+    if (this.#isGivenUp) return void (await response.body?.cancel(this.#reason));
+    const hasBody = response.body !== null && this.head.method !== 'HEAD';
+    const { status } = response;
+    this.writer.writeHead(
+      frameTypes.head,
+      this.id,
+      // Every `set-cookie` is a header of its own.
+      encodeResponseHead({ status, headers: [...response.headers], hasBody }),
+    );
+    if (!hasBody) return void (await response.body?.cancel());
+    const sender = (this.#sender = new CreditedSender(this.writer, this.id));
+    const reader = (this.#reader = response.body!.getReader() as ReadableStreamDefaultReader<Uint8Array>);
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       const piece: unknown = next.value;
       if (!(piece instanceof Uint8Array)) throw new TypeError('The body of a Response gave something else than bytes.');
-      if (!(await this.#sender.send(piece))) return;
+      if (!(await sender.send(piece))) return;
     }
-    this.#sender.end();
+    sender.end();
   }
 
-  #give(reason: string): void {
+  #giveUp(reason: string): void {
     const error = new DOMException(reason, 'AbortError');
-    this.#abort.abort(error);
-    this.#sender.stop();
+    this.#isGivenUp = true;
+    this.#reason = error;
+    LightRequest.abort(this.#request, error);
+    this.#sender?.stop();
     this.#receiver?.fail(error);
     // The source of the body learns of it too, even where it does not look at the request's signal.
     this.#reader?.cancel(error).catch(() => undefined);

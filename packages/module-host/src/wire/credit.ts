@@ -3,7 +3,7 @@ import type { FrameWriter } from './frame-writer.js';
 
 /** Bytes of one body that may be under way unread: enough that credit is back before it is used up, little enough for thousands of exchanges. */
 export const windowBytes = 64 * 1024;
-const pieceBytesMax = 32 * 1024;
+const pieceBytesMax = 64 * 1024;
 
 /** Sends one body in pieces, no faster than the receiver takes them. One `send` at a time. */
 export class CreditedSender {
@@ -15,6 +15,14 @@ export class CreditedSender {
     private readonly writer: FrameWriter,
     private readonly id: number,
   ) {}
+
+  /** Sends all of it at once; false: there is not enough credit for it (or nobody takes it), nothing is sent. */
+  trySend(bytes: Uint8Array): boolean {
+    if (this.#stopped || bytes.length > this.#credit || bytes.length > pieceBytesMax) return false;
+    this.#credit -= bytes.length;
+    this.writer.write(frameTypes.body, this.id, bytes);
+    return true;
+  }
 
   /** Answers when everything is handed over; false: nobody takes the rest. */
   async send(bytes: Uint8Array): Promise<boolean> {

@@ -17,23 +17,26 @@ export class FrameReader {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     if (this.#bytes < this.#needed) return;
-    let buffer = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes);
+    const buffer = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes);
+    const end = buffer.length;
+    let at = 0;
     this.#needed = frameHeaderBytes;
-    while (buffer.length >= frameHeaderBytes) {
-      const length = buffer.readUInt32BE(0);
-      const type = buffer[4] ?? 0;
+    while (end - at >= frameHeaderBytes) {
+      const length = buffer.readUInt32BE(at);
+      const type = buffer[at + 4] ?? 0;
       if (length < frameHeaderBytes - 4 || length > this.bytesMax)
         throw new ProtocolError(`A frame of ${length} bytes is not within 5 to ${this.bytesMax}.`);
       if (!isFrameType(type)) throw new ProtocolError(`There is no frame type ${type}.`);
-      if (buffer.length < length + 4) {
+      if (end - at < length + 4) {
         this.#needed = length + 4;
         break;
       }
-      const frame = { type, id: buffer.readUInt32BE(5), payload: buffer.subarray(frameHeaderBytes, length + 4) };
-      buffer = buffer.subarray(length + 4);
-      this.onFrame(frame);
+      const start = at + frameHeaderBytes;
+      const id = buffer.readUInt32BE(at + 5);
+      at += length + 4;
+      this.onFrame({ type, id, payload: buffer.subarray(start, at) });
     }
-    this.#chunks = buffer.length > 0 ? [buffer] : [];
-    this.#bytes = buffer.length;
+    this.#chunks = at < end ? [at === 0 ? buffer : buffer.subarray(at)] : [];
+    this.#bytes = end - at;
   }
 }

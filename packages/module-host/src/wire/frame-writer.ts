@@ -1,20 +1,39 @@
-import type { Duplex } from 'node:stream';
 import { frameHeaderBytes, type FrameType } from './frame.js';
+import type { Wire } from './wire.js';
 
 const nothing = new Uint8Array(0);
 
-/** Sends frames, those of one event-loop turn together in one write: a system call per turn instead of one per frame. */
+interface PendingFrame {
+  type: FrameType;
+  id: number;
+  /** Latin-1; with `headLength` in front of it when a body follows. */
+  head: string;
+  /** Text is sent as UTF-8. */
+  body: string | Uint8Array | null;
+  bytes: number;
+}
+
+/** Sends frames, those of one event-loop turn together in one batch: a system call per turn instead of one per frame. */
 export class FrameWriter {
-  #pending: { type: FrameType; id: number; payload: Uint8Array }[] = [];
+  #pending: PendingFrame[] = [];
   #bytes = 0;
+  readonly #flush = () => this.flush();
 
-  constructor(private readonly socket: Duplex) {}
+  constructor(private readonly wire: Wire) {}
 
-  /** What is written after the socket's end is dropped: whoever waits for an answer learns of the end from the socket itself. */
+  /** What is written after the wire's end is dropped: whoever waits for an answer learns of the end from the wire itself. */
   write(type: FrameType, id: number, payload: Uint8Array = nothing): void {
-    if (this.#pending.length === 0) setImmediate(() => this.flush());
-    this.#pending.push({ type, id, payload });
-    this.#bytes += frameHeaderBytes + payload.length;
+    this.#push({ type, id, head: '', body: payload, bytes: payload.length });
+  }
+
+  /** @param text Latin-1. */
+  writeHead(type: FrameType, id: number, text: string): void {
+    this.#push({ type, id, head: text, body: null, bytes: text.length });
+  }
+
+  /** Head and whole body in one frame: `u32 length of the head | head | body`. @param bodyBytes length of the body as it is sent. */
+  writeWhole(type: FrameType, id: number, head: string, body: string | Uint8Array, bodyBytes: number): void {
+    this.#push({ type, id, head, body, bytes: 4 + head.length + bodyBytes });
   }
 
   writeJson(type: FrameType, id: number, value: unknown): void {
@@ -29,17 +48,33 @@ export class FrameWriter {
 
   flush(): void {
     if (this.#pending.length === 0) return;
-    const batch = Buffer.allocUnsafe(this.#bytes);
+    // Memory of its own, not of the pool: a wire may hand it over.
+    const batch = Buffer.allocUnsafeSlow(this.#bytes);
     let at = 0;
-    for (const { type, id, payload } of this.#pending) {
-      batch.writeUInt32BE(frameHeaderBytes - 4 + payload.length, at);
-      batch[at + 4] = type;
-      batch.writeUInt32BE(id, at + 5);
-      batch.set(payload, at + frameHeaderBytes);
-      at += frameHeaderBytes + payload.length;
-    }
+    for (const frame of this.#pending) at = encode(frame, batch, at);
     this.#pending = [];
     this.#bytes = 0;
-    if (this.socket.writable) this.socket.write(batch);
+    this.wire.send(batch);
   }
+
+  #push(frame: PendingFrame): void {
+    if (this.#pending.length === 0) setImmediate(this.#flush);
+    this.#pending.push(frame);
+    this.#bytes += frameHeaderBytes + frame.bytes;
+  }
+}
+
+function encode({ type, id, head, body, bytes }: PendingFrame, batch: Buffer, start: number): number {
+  let at = start;
+  at = batch.writeUInt32BE(frameHeaderBytes - 4 + bytes, at);
+  batch[at++] = type;
+  at = batch.writeUInt32BE(id, at);
+  if (body === null) return at + batch.write(head, at, 'latin1');
+  if (head !== '') {
+    at = batch.writeUInt32BE(head.length, at);
+    at += batch.write(head, at, 'latin1');
+  }
+  if (typeof body === 'string') batch.write(body, at, 'utf8');
+  else batch.set(body, at);
+  return start + frameHeaderBytes + bytes;
 }

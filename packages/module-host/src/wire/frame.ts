@@ -16,9 +16,9 @@ export const frameTypes = {
   done: 2,
   /** I: Failure. */
   failed: 3,
-  /** K: RequestHead; opens an exchange. */
+  /** K: RequestHead (see head.ts); opens an exchange. */
   request: 4,
-  /** I: ResponseHead. */
+  /** I: ResponseHead (see head.ts). */
   head: 5,
   /** K, I: a piece of the request's or of the response's body; needs credit. */
   body: 6,
@@ -30,6 +30,8 @@ export const frameTypes = {
   error: 9,
   /** K, I: u32, so many more bytes of body may be sent. */
   credit: 10,
+  /** I: `u32 length of the head | ResponseHead | the whole body`: a short answer, complete; needs no credit. */
+  answer: 11,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];

@@ -38,6 +38,7 @@ export interface RequestHead {
   hasBody: boolean;
 }
 
+/** Of an answer; of an `answer` frame `hasBody` says whether there is a body at all. */
 export interface ResponseHead {
   status: number;
   headers: [string, string][];

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+export interface Contender {
+  name: string;
+  command: string[];
+  /** Where it serves; null: it prints `port N`. */
+  port: number | null;
+  path: string;
+  cwd?: string;
+  /** By environment variables beside PATH. */
+  env?: Record<string, string>;
+}
+
+/** A server under test, in processes of its own. */
+export class RunningContender {
+  port = 0;
+  readonly #child: ChildProcess;
+  readonly #waiting: ((line: string) => void)[] = [];
+
+  private constructor(readonly contender: Contender) {
+    const [program = '', ...args] = contender.command;
+    this.#child = spawn(program, args, {
+      cwd: contender.cwd,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...contender.env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#receive(line));
+  }
+
+  static async start(contender: Contender): Promise<RunningContender> {
+    const running = new RunningContender(contender);
+    if (contender.port === null) running.port = Number((await running.#line('port ')).slice(5));
+    else running.port = contender.port;
+    await running.#answers();
+    return running;
+  }
+
+  /** Tells it to swap to another version; answers what it says of that. */
+  async swap(version: string): Promise<{ milliseconds: number; rss: number; handles: number }> {
+    this.#child.stdin!.write(`${version}\n`);
+    return JSON.parse((await this.#line('swapped ')).slice(8)) as {
+      milliseconds: number;
+      rss: number;
+      handles: number;
+    };
+  }
+
+  /** CPU time of it and all its descendants, in seconds. */
+  cpuSeconds(): number {
+    return treeOf(this.#child.pid!).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+    const pids = treeOf(this.#child.pid!);
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => pids.forEach((pid) => kill(pid)), 5000);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  async #answers(): Promise<void> {
+    for (let attempt = 0; attempt < 300; attempt++) {
+      const answer = await fetch(`http://127.0.0.1:${this.port}${this.contender.path}`).catch(() => null);
+      if (answer?.ok) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error(`${this.contender.name} does not serve on port ${this.port}.`);
+  }
+
+  #receive(line: string): void {
+    for (const waiting of [...this.#waiting]) waiting(line);
+  }
+
+  #line(start: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const take = (line: string) => {
+        if (!line.startsWith(start)) return;
+        this.#waiting.splice(this.#waiting.indexOf(take), 1);
+        resolve(line);
+      };
+      this.#waiting.push(take);
+      this.#child.once('exit', (code) => reject(new Error(`${this.contender.name} ended with ${code}.`)));
+      this.#child.setMaxListeners(0);
+    });
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** A process and all below it. */
+function treeOf(root: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    const parent = Number(statOf(Number(name))?.[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const tree = [root];
+  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
+  return tree;
+}
+
+/** The fields of /proc/PID/stat from the state on. */
+function statOf(pid: number): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return null;
+  }
+}
+
+// Linux counts in hundredths of a second.
+function cpuSecondsOf(pid: number): number {
+  const stat = statOf(pid);
+  return stat === null ? 0 : (Number(stat[11]) + Number(stat[12])) / 100;
+}

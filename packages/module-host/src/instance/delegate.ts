@@ -1,0 +1,36 @@
+/**
+ * Makes a light class pass for the native one: its instances are `instanceof` it, and what the light class does not have itself is that of the native
+ * object that `nativeOf` makes.
+ */
+export function delegateTo<Light extends object, Native extends object>(
+  light: { prototype: Light },
+  native: { prototype: Native },
+  nativeOf: (object: Light) => Native,
+): void {
+  const own = light.prototype as Record<PropertyKey, unknown>;
+  for (const [name, { get, value }] of Object.entries(Object.getOwnPropertyDescriptors(native.prototype))) {
+    if (Object.hasOwn(own, name)) {
+      // As members of the standard's interfaces are.
+      Object.defineProperty(own, name, { enumerable: true });
+    } else if (get !== undefined) {
+      Object.defineProperty(own, name, {
+        get(this: Light): unknown {
+          return get.call(nativeOf(this));
+        },
+        enumerable: true,
+        configurable: true,
+      });
+    } else if (typeof value === 'function') {
+      const method = value as (...values: unknown[]) => unknown;
+      Object.defineProperty(own, name, {
+        value(this: Light, ...values: unknown[]): unknown {
+          return method.apply(nativeOf(this), values);
+        },
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    }
+  }
+  Object.setPrototypeOf(own, native.prototype);
+}

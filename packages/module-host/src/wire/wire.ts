@@ -1,0 +1,56 @@
+import type { Duplex } from 'node:stream';
+import type { MessagePort, Worker } from 'node:worker_threads';
+
+/** What carries batches of frames between kernel and instance, in order. Its end is told once, whoever ends it. */
+export interface Wire {
+  /** The batch must not be touched afterwards. After the end it is dropped. */
+  send(batch: Buffer): void;
+  /** Ends it, dropping what is not read yet. */
+  close(): void;
+  listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void;
+}
+
+/** Between processes. */
+export class SocketWire implements Wire {
+  constructor(private readonly socket: Duplex) {}
+
+  send(batch: Buffer): void {
+    if (this.socket.writable) this.socket.write(batch);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+
+  listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void {
+    let isOver = false;
+    const end = () => {
+      if (!isOver) onEnd();
+      isOver = true;
+    };
+    this.socket.on('data', onBytes);
+    this.socket.once('end', end);
+    this.socket.once('close', end);
+  }
+}
+
+/** Between threads: a batch changes hands without being copied. */
+export class PortWire implements Wire {
+  constructor(private readonly port: MessagePort | Worker) {}
+
+  send(batch: Buffer): void {
+    this.port.postMessage(batch.buffer, [batch.buffer as ArrayBuffer]);
+  }
+
+  close(): void {
+    if ('terminate' in this.port) void this.port.terminate();
+    else this.port.close();
+  }
+
+  listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void {
+    this.port.on('message', (batch: ArrayBuffer) => onBytes(Buffer.from(batch)));
+    // A worker's port ends with the worker.
+    if ('terminate' in this.port) this.port.once('exit', onEnd);
+    else this.port.once('close', onEnd);
+  }
+}
