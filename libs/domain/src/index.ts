@@ -10,6 +10,7 @@ export * from './pipeline-decision.js';
 export * from './policy.js';
 export * from './reason.js';
 export * from './release.js';
+export * from './rollout/analysis-record.js';
 export * from './rollout/decision.js';
 export * from './rollout/evidence.js';
 export * from './rollout/rollout-view.js';

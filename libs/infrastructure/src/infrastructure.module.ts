@@ -8,6 +8,7 @@ import {
   ModuleCatalog,
   NodeRegistry,
   RolloutStore,
+  TrafficPacker,
   WakeUps,
 } from '@hotswap/orchestrator';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
@@ -19,6 +20,7 @@ import { PostgresDatabaseHealth } from './database/postgres-database-health.js';
 import { PostgresDeploymentStore } from './deployments/postgres-deployment-store.js';
 import { PostgresEvidenceStore } from './evidence/postgres-evidence-store.js';
 import { PostgresMetricStore } from './metrics/postgres-metric-store.js';
+import { PostgresTrafficPacker } from './metrics/postgres-traffic-packer.js';
 import { PostgresModuleCatalog } from './modules/postgres-module-catalog.js';
 import { PostgresNodeRegistry } from './nodes/postgres-node-registry.js';
 import { PostgresControlPlaneClock } from './postgres-control-plane-clock.js';
@@ -35,6 +37,7 @@ const ports: Provider[] = [
   { provide: ModuleCatalog, useClass: PostgresModuleCatalog },
   { provide: NodeRegistry, useClass: PostgresNodeRegistry },
   { provide: RolloutStore, useClass: PostgresRolloutStore },
+  { provide: TrafficPacker, useClass: PostgresTrafficPacker },
   { provide: WakeUps, useClass: PostgresWakeUps },
 ];
 

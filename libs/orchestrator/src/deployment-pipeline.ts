@@ -5,6 +5,7 @@ import {
   planRollBack,
   reason,
   second,
+  type Decision,
   type Deployment,
   type DeploymentStatus,
   type DeploymentView,
@@ -111,12 +112,18 @@ export class DeploymentPipeline {
   }
 
   private continueRollout(view: DeploymentView, stage: Stage): PipelineDecision {
-    const { record, target } = environmentOf(view);
     const decision = this.strategies
       .get(stage.strategy ?? environmentOf(view).policy.strategy)
       .decide(rolloutView(view, stage));
+    return { ...this.follow(view, stage, decision), analysis: decision.analysis };
+  }
+
+  private follow(view: DeploymentView, stage: Stage, decision: Decision): PipelineDecision {
+    const { record, target } = environmentOf(view);
     // A paused rollout stands still, but what speaks against the target is acted on.
-    if (view.deployment.pausedAt !== null && decision.kind !== 'roll-back') return this.pause(view, stage);
+    const speaksAgainst =
+      decision.kind === 'roll-back' || (decision.kind === 'advance' && decision.progress.containedAt === view.now);
+    if (view.deployment.pausedAt !== null && !speaksAgainst) return this.pause(view, stage);
     switch (decision.kind) {
       case 'hold':
         return hold(view, stage, 'Running', 'Running', decision.because, decision.recheckAt);

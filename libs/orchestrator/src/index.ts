@@ -17,6 +17,7 @@ export * from './ports/module-catalog.js';
 export * from './ports/node-registry.js';
 export * from './ports/page.js';
 export * from './ports/rollout-store.js';
+export * from './ports/traffic-packer.js';
 export * from './ports/wake-ups.js';
 export { reconcileCluster } from './reconcile/reconcile-cluster.js';
 export { reconcileDeployment, type ReconcileOutcome } from './reconcile/reconcile-deployment.js';

@@ -36,6 +36,13 @@ export interface ModuleReport {
 }
 
 /**
+ * As what a release was given requests: `active`; `candidate` by its share; `twin`, a fresh instance of the active release that takes as large a share
+ * as the candidate, to be compared with it.
+ */
+export const trafficRoles = ['active', 'candidate', 'twin'] as const;
+export type TrafficRole = (typeof trafficRoles)[number];
+
+/**
  * What one release experienced on one node in one closed interval. Counts are of this interval alone, by the router, at
  * the time of the answer. `sequence` rises by one per report of a boot, so that a repeated report is counted once.
  */
@@ -43,6 +50,8 @@ export interface TrafficSample {
   module: string;
   release: string;
   version: string;
+  /** Left out: `active`. */
+  role?: TrafficRole;
   requests: number;
   /** Answers 500-599, time-outs, and requests the instance never answered; answers that the module meant (4xx) are no failures. */
   failures: number;

@@ -1,11 +1,13 @@
 import {
   latencyBucketSeconds,
+  trafficRoles,
   type FailureKind,
   type InstanceReport,
   type InstanceState,
   type ModuleReport,
   type NodeReport,
   type ReportedNodeState,
+  type TrafficRole,
   type TrafficSample,
 } from '@hotswap/agent-protocol';
 import {
@@ -121,6 +123,10 @@ class TrafficSampleDto implements TrafficSample {
   @IsString()
   version!: string;
 
+  @IsOptional()
+  @IsIn(trafficRoles)
+  role?: TrafficRole;
+
   @Count(countMax)
   requests!: number;
 
@@ -165,7 +171,7 @@ class ProcessDto {
   eventLoopDelaySeconds!: number;
 }
 
-const releaseOf = (each: TrafficSampleDto | null) => `${each?.module} ${each?.release}`;
+const releaseOf = (each: TrafficSampleDto | null) => `${each?.module} ${each?.release} ${each?.role ?? 'active'}`;
 
 export class ReportDto implements NodeReport {
   @Matches(nodeIdPattern)
@@ -197,7 +203,7 @@ export class ReportDto implements NodeReport {
   @NestedList(() => ModuleReportDto, modulesMax)
   modules!: ModuleReportDto[];
 
-  @ArrayUnique(releaseOf, { message: 'must have one entry per module and release' })
+  @ArrayUnique(releaseOf, { message: 'must have one entry per module, release and role' })
   @NestedList(() => TrafficSampleDto, modulesMax)
   traffic!: TrafficSampleDto[];
 

@@ -3,6 +3,7 @@ import { CreateDeployments1764000000002 } from './1764000000002-create-deploymen
 import { CreateNodes1764000000003 } from './1764000000003-create-nodes.js';
 import { KeepExposure1764000000010 } from './1764000000010-keep-exposure.js';
 import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js';
+import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   CreateNodes1764000000003,
   KeepExposure1764000000010,
   CreateOpsViews1764000000011,
+  PackTraffic1764000000040,
 ];

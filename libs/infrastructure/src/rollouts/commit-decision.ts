@@ -15,6 +15,7 @@ import { traceDecision, traceparentOfDecision } from '../tracing/deployment-trac
 import { notifyWake } from '../wake.js';
 import { changesSomething, eventsOf, isNewRollback } from './events-of.js';
 import { keepExposure } from './keep-exposure.js';
+import { writeAnalysis } from './write-analysis.js';
 import { writeEvents } from './write-events.js';
 import { writeStages } from './write-stages.js';
 
@@ -57,6 +58,7 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
   await writeAssignments(manager, toPlans(view, decision));
   await requestEvidence(manager, decision);
+  if (!(await writeAnalysis(manager, view, decision))) throw new Abandoned<CommitOutcome>('superseded');
   const decidedAt = await keepDecision(manager, view, decision, isChange);
   const events = eventsOf(view, decision);
   await writeEvents(manager, view.deployment.id, events);
