@@ -7,6 +7,7 @@ import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ClusterMetrics } from './clusters/cluster-metrics.js';
 import { ClustersController } from './clusters/clusters.controller.js';
 import { DeploymentEventStream } from './deployments/deployment-event-stream.js';
+import { DeploymentAnalysisController } from './deployments/deployment-analysis.controller.js';
 import { DeploymentStoryController } from './deployments/deployment-story.controller.js';
 import { DeploymentsController } from './deployments/deployments.controller.js';
 import { HealthController, Readiness } from './health/health.controller.js';
@@ -44,6 +45,7 @@ export class ApiModule {
       ],
       controllers: [
         DeploymentsController,
+        DeploymentAnalysisController,
         DeploymentStoryController,
         ModulesController,
         ArtifactsController,

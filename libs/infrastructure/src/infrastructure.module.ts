@@ -1,4 +1,5 @@
 import {
+  AnalysisStore,
   ClusterStore,
   ControlPlaneClock,
   DatabaseHealth,
@@ -25,9 +26,11 @@ import { PostgresModuleCatalog } from './modules/postgres-module-catalog.js';
 import { PostgresNodeRegistry } from './nodes/postgres-node-registry.js';
 import { PostgresControlPlaneClock } from './postgres-control-plane-clock.js';
 import { databaseUrlToken, PostgresWakeUps } from './postgres-wake-ups.js';
+import { PostgresAnalysisStore } from './rollouts/postgres-analysis-store.js';
 import { PostgresRolloutStore } from './rollouts/postgres-rollout-store.js';
 
 const ports: Provider[] = [
+  { provide: AnalysisStore, useClass: PostgresAnalysisStore },
   { provide: ClusterStore, useClass: PostgresClusterStore },
   { provide: ControlPlaneClock, useClass: PostgresControlPlaneClock },
   { provide: DatabaseHealth, useClass: PostgresDatabaseHealth },

@@ -7,6 +7,7 @@ export {
   type PublishRefusal,
 } from './distributed-kernel-orchestrator.js';
 export { OrchestratorModule } from './orchestrator.module.js';
+export * from './ports/analysis-store.js';
 export * from './ports/cluster-store.js';
 export * from './ports/control-plane-clock.js';
 export * from './ports/database-health.js';

@@ -25,6 +25,8 @@ export interface ModulePolicy {
 /**
  * What the orchestrator wants of one module on one node. The node serves `active`; of the requests it gives
  * `candidatePercent` (0-100) to `candidate` by chance. `candidate` at 0 % is loaded, started, healthy and smoke-tested, but unused.
+ * With `twin`, a second, fresh instance of `active` is raised for the candidate's comparison and gets `candidatePercent` too. A candidate (or twin)
+ * that is left out of a document and comes back in a later one is a fresh instance again.
  * `warm` releases are kept started but deactivated. `active: null` is the explicit wish that the module is absent.
  */
 export interface ModuleAssignment {
@@ -32,6 +34,8 @@ export interface ModuleAssignment {
   active: ReleaseSpec | null;
   candidate: ReleaseSpec | null;
   candidatePercent: number;
+  /** Needs a candidate; above a share of 50 %, which leaves no room for as large a one, it gets no requests. Left out: false. */
+  twin?: boolean;
   warm: ReleaseSpec[];
   /** Served instead when `active` can't be started at boot. */
   fallback: ReleaseSpec | null;

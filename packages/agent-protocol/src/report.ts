@@ -15,6 +15,8 @@ export interface InstanceReport {
   /** Digest of the release. */
   release: string;
   version: string;
+  /** True for the second instance of the active release. Left out: false. */
+  twin?: boolean;
   state: InstanceState;
   error: string | null;
   failureKind: FailureKind | null;
@@ -30,6 +32,8 @@ export interface ModuleReport {
   /** Digest and share of the release that takes part of the requests now. */
   candidate: string | null;
   candidatePercent: number;
+  /** True while a twin takes as large a share as the candidate (or could, at 0 %). Left out: false. */
+  twin?: boolean;
   /** True while `active` is the document's fallback, because the document's own active release could not be started at boot. */
   servingFallback: boolean;
   instances: InstanceReport[];

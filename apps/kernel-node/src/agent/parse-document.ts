@@ -28,6 +28,7 @@ function parseAssignment(value: unknown, at: string): ModuleAssignment {
     active: releaseOrNull(entry.active, `${at}.active`),
     candidate: releaseOrNull(entry.candidate, `${at}.candidate`),
     candidatePercent: quantity(entry.candidatePercent, `${at}.candidatePercent`, 100),
+    twin: flag(entry.twin ?? false, `${at}.twin`),
     warm: list(entry.warm, `${at}.warm`, 100).map((each, index) => parseRelease(each, `${at}.warm[${index}]`)),
     fallback: releaseOrNull(entry.fallback, `${at}.fallback`),
     policy: parsePolicy(entry.policy, `${at}.policy`),
@@ -57,6 +58,11 @@ function parseRelease(value: unknown, at: string): ReleaseSpec {
     configurationRevision: count(release.configurationRevision, `${at}.configurationRevision`),
     configuration: object(release.configuration, `${at}.configuration`),
   };
+}
+
+function flag(value: unknown, at: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new DocumentError(`${at} must be true or false`);
 }
 
 function object(value: unknown, at: string): JsonObject {

@@ -70,6 +70,10 @@ class InstanceDto implements InstanceReport {
   @IsString()
   version!: string;
 
+  @IsOptional()
+  @IsBoolean()
+  twin?: boolean;
+
   @IsIn(instanceStates)
   state!: InstanceState;
 
@@ -104,6 +108,10 @@ class ModuleReportDto implements ModuleReport {
 
   @Amount({ max: 100 })
   candidatePercent!: number;
+
+  @IsOptional()
+  @IsBoolean()
+  twin?: boolean;
 
   @IsBoolean()
   servingFallback!: boolean;

@@ -203,7 +203,9 @@ function drive(
   const planned = experimentSteps(steps, twin);
   const index = planned.findIndex(({ number }) => number === progress.number);
   const step = steps.find(({ number }) => number === progress.number);
-  const nodes = view.cluster.live.filter((node) => step?.plan(node).candidate).map(({ id }) => id);
+  const { live } = view.cluster;
+  const exposed = live.filter((node) => step?.plan(node).candidate);
+  const nodes = (exposed.length > 0 ? exposed : live).map(({ id }) => id);
   const weight = isShared ? progress.targetPercent / 100 : 0;
   const stage: StageEvent = { kind: 'stage', at, stage: Math.max(0, index), nodes, weight };
   const isRestart = attempt.isWaiting && weight > 0;

@@ -138,6 +138,7 @@ function toModuleAssignment(
     active: find(row.active),
     candidate: find(row.candidate),
     candidatePercent: row.candidate_percent,
+    ...(row.twin && { twin: true }),
     warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
     fallback: find(row.fallback),
     policy: { warmSeconds, drainSeconds },
