@@ -6,6 +6,7 @@ import { ApiSettings } from './api-settings.js';
 import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ClusterMetrics } from './clusters/cluster-metrics.js';
 import { ClustersController } from './clusters/clusters.controller.js';
+import { DetectionController } from './clusters/detection.controller.js';
 import { DeploymentEventStream } from './deployments/deployment-event-stream.js';
 import { DeploymentAnalysisController } from './deployments/deployment-analysis.controller.js';
 import { DeploymentStoryController } from './deployments/deployment-story.controller.js';
@@ -50,6 +51,7 @@ export class ApiModule {
         ModulesController,
         ArtifactsController,
         ClustersController,
+        DetectionController,
         NodesController,
         NodeProtocolController,
         NodeArtifactsController,

@@ -37,6 +37,7 @@ describe('the OpenAPI document', () => {
       'GET /api/v1/artifacts/{digest}',
       'GET /api/v1/clusters',
       'GET /api/v1/clusters/{environment}',
+      'GET /api/v1/clusters/{environment}/detection',
       'GET /api/v1/clusters/{environment}/metrics',
       'GET /api/v1/clusters/{environment}/policy',
       'GET /api/v1/deployments',

@@ -14,6 +14,7 @@ export * from './rollout/analysis-record.js';
 export * from './rollout/decision.js';
 export * from './rollout/evidence.js';
 export * from './rollout/rollout-view.js';
+export { forecastDetection, type DetectionForecast } from './strategies/forecast-detection.js';
 export { decideBlueGreen } from './strategies/blue-green.js';
 export { decideCanary } from './strategies/canary.js';
 export { decideDirect } from './strategies/direct.js';

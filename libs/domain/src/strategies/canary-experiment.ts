@@ -1,11 +1,4 @@
-import {
-  analyse,
-  beginAnalysis,
-  resolveParameters,
-  type AnalysisParameters,
-  type AnalysisVerdict,
-  type StageEvent,
-} from '../analysis/index.js';
+import { analyse, beginAnalysis, type AnalysisVerdict, type StageEvent } from '../analysis/index.js';
 import { second, type Instant } from '../instant.js';
 import { inSeconds, reason, type Reason } from '../reason.js';
 import type { Progress } from '../deployment.js';
@@ -17,7 +10,9 @@ import { findFault, findLimitFault, isJudged } from './guard.js';
 import { onStable } from './plans.js';
 import { awaitConfirmation, elapsed, findObstacle, hold } from './readiness.js';
 import { decideSteps, enter, plainRules, type Step } from './steps.js';
+import { experimentParameters, experimentSteps } from './experiment-parameters.js';
 import { explainStanding, explainVerdict } from './explain-analysis.js';
+import { forecastDetection, tellForecast } from './forecast-detection.js';
 
 /** What taking in the new blocks came to. */
 interface Look {
@@ -27,6 +22,8 @@ interface Look {
   verdict: AnalysisVerdict | null;
 }
 
+/** Before that the traffic of a step is not known well enough to tell of. */
+const forecastAfterMilliseconds = 5 * second;
 /** Evidence this strong, though not enough to act on, keeps an unproved step from going on. */
 const suspicious = 10;
 /** A suspicion holds a step for so many times its longest duration; then it counts as nothing proved. */
@@ -116,7 +113,7 @@ function beginAgain(view: RolloutView, steps: readonly Step[], step: Step, progr
 function awaitProof(
   view: RolloutView,
   steps: readonly Step[],
-  { title, number, bake }: Step,
+  { title, number, targetPercent, bake }: Step,
   { bakeSeconds, inconclusive }: CanaryAnalysis,
   { memory }: Look,
   since: Instant,
@@ -132,13 +129,16 @@ function awaitProof(
     );
   }
   const baked = elapsed(view, since);
+  const forecast = forecastAt(view, targetPercent, baked);
+  const found = forecast ? `; ${tellForecast(forecast)}` : '';
   const wait = (code: string, why: string) =>
     hold(
       view,
-      reason(code, `${title}: ${inSeconds(baked)} ${why}; ${explainStanding(view, memory)}`, {
+      reason(code, `${title}: ${inSeconds(baked)} ${why}; ${explainStanding(view, memory)}${found}`, {
         bakedMilliseconds: baked,
         traffic: view.traffic,
         standing: memory?.standing ?? null,
+        forecast,
       }),
     );
   if (baked < bake.minimumSeconds * second) return wait('baking', `of at least ${bake.minimumSeconds} s`);
@@ -156,6 +156,15 @@ function awaitProof(
     ? 'nothing was proved'
     : 'too few requests to prove anything';
   return wait('not-judged', `and ${tooFew}: promote it, or roll it back`);
+}
+
+/** What the step could find at the traffic that it has had so far; null before there was any. */
+function forecastAt({ policy, traffic }: RolloutView, percent: number, bakedMilliseconds: number) {
+  const requests = traffic.target.requests + traffic.stable.requests;
+  if (requests === 0 || bakedMilliseconds < forecastAfterMilliseconds) return null;
+  const requestsPerSecond = (requests * second) / bakedMilliseconds;
+  const errorRate = traffic.stable.requests === 0 ? 0 : traffic.stable.failures / traffic.stable.requests;
+  return forecastDetection(policy, { requestsPerSecond, errorRate }).find((each) => each.percent === percent) ?? null;
 }
 
 function isProved({ standing, parameters }: AnalysisMemory): boolean {
@@ -215,32 +224,4 @@ function drive(
 function beginMemory(view: RolloutView, steps: readonly Step[], policy: CanaryAnalysis): AnalysisMemory {
   const parameters = experimentParameters(steps, policy);
   return { beganAt: view.cluster.now, parameters, state: beginAnalysis(parameters), standing: null };
-}
-
-/** The steps in which target and reference can be compared: with the twin both take as much, so at most half. */
-function experimentSteps(steps: readonly Step[], twin: boolean): readonly Step[] {
-  return steps.filter(({ targetPercent }) => (twin ? targetPercent <= 50 : targetPercent < 100));
-}
-
-/** The analysis' numbers with the policy's steps as its plan. */
-export function experimentParameters(
-  steps: readonly Step[],
-  { twin, bakeSeconds, parameters }: CanaryAnalysis,
-): AnalysisParameters {
-  const planned = experimentSteps(steps, twin);
-  const plan = planned.map(
-    ({ targetPercent, number, bake }) =>
-      [number === 0 ? 1 : 'all', Math.min(0.5, targetPercent / 100), bake.maximumSeconds] as const,
-  );
-  const shape =
-    planned.length === 0
-      ? {}
-      : { plan, R: plan.map(([, weight]) => ratioToDisprove(weight)), J: Math.max(5, plan.length) };
-  return resolveParameters({ twin, bake: bakeSeconds, ...shape, ...parameters });
-}
-
-/** The larger the share, the finer the difference that has to be ruled out. */
-function ratioToDisprove(weight: number): number {
-  if (weight <= 0.1) return 5;
-  return weight <= 0.3 ? 3 : 2;
 }
