@@ -51,6 +51,27 @@ export interface Guards {
   crashesMax: number;
 }
 
+/** Evidence from outside, asked for again and again while a target has requests. */
+export type ExternalCheck = {
+  /** Of its own within a policy. */
+  name: string;
+  /** http or https; no private address unless the orchestrator's settings allow its host. */
+  url: string;
+  intervalSeconds: number;
+} & (
+  | {
+      kind: 'prometheus';
+      /** PromQL; the value farthest beyond a limit counts where it answers several. */
+      query: string;
+      /** Good at or above; null: no lower limit. */
+      min: number | null;
+      /** Good at or below; null: no upper limit. */
+      max: number | null;
+    }
+  /** Asked by POST, answers `{ "verdict": "good" | "bad" | "unknown", "message"? }`. */
+  | { kind: 'webhook' }
+);
+
 /** Every number of how an environment takes a new release. */
 export interface Policy {
   strategy: StrategyName;
@@ -63,6 +84,8 @@ export interface Policy {
   rolling: { maxUnavailable: CountOrPercent; maxSurge: CountOrPercent; minimumReadySeconds: number };
   blueGreen: { autoPromote: boolean; bakeSeconds: number };
   guards: Guards;
+  /** A bad answer takes the target back; no step ends before each has a good one. Left out: none. */
+  checks?: ExternalCheck[];
   /** How long a replaced release stays started on its nodes. */
   warmSeconds: number;
   /** How long requests in flight may take to end in a replaced instance. */
@@ -110,6 +133,7 @@ export function defaultPolicy(environment: EnvironmentName): Policy {
       memoryMiBMax: null,
       crashesMax: 1,
     },
+    checks: [],
     warmSeconds: 900,
     drainSeconds: 30,
     lostNodesMax: 1,

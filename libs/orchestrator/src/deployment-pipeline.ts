@@ -19,6 +19,7 @@ import {
 import { decideApproval } from './pipeline/decide-approval.js';
 import { decideValidation } from './pipeline/decide-validation.js';
 import { decideVerification } from './pipeline/decide-verification.js';
+import { askOutside } from './pipeline/ask-outside.js';
 import { advanceRollBack } from './pipeline/advance-roll-back.js';
 import {
   advance,
@@ -112,10 +113,11 @@ export class DeploymentPipeline {
   }
 
   private continueRollout(view: DeploymentView, stage: Stage): PipelineDecision {
-    const decision = this.strategies
-      .get(stage.strategy ?? environmentOf(view).policy.strategy)
-      .decide(rolloutView(view, stage));
-    return { ...this.follow(view, stage, decision), analysis: decision.analysis };
+    const strategy = this.strategies.get(stage.strategy ?? environmentOf(view).policy.strategy);
+    const { bad, heldBack, evidence } = askOutside(view, stage);
+    const found = strategy.decide({ ...rolloutView(view, stage), heldBack });
+    const decision: Decision = bad && found.kind !== 'roll-back' ? { kind: 'roll-back', because: bad } : found;
+    return { ...this.follow(view, stage, decision), analysis: found.analysis, evidence };
   }
 
   private follow(view: DeploymentView, stage: Stage, decision: Decision): PipelineDecision {

@@ -57,3 +57,23 @@ function problemOf(value: unknown): string | null {
     throw error;
   }
 }
+
+/** A Prometheus check asks something and has a limit. */
+export function CheckLimits(): PropertyDecorator {
+  return (target, propertyName) =>
+    registerDecorator({
+      name: 'checkLimits',
+      target: target.constructor,
+      propertyName: propertyName as string,
+      options: { message: 'of a Prometheus check must be given, with min or max' },
+      validator: {
+        validate: (query: unknown, args?: ValidationArguments) => {
+          const { kind, min, max } = args?.object as { kind?: unknown; min?: unknown; max?: unknown };
+          if (kind !== 'prometheus') return true;
+          return (
+            typeof query === 'string' && query.trim() !== '' && (typeof min === 'number' || typeof max === 'number')
+          );
+        },
+      },
+    });
+}

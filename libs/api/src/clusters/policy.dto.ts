@@ -9,11 +9,11 @@ import {
   type Policy,
   type StrategyName,
 } from '@hotswap/domain';
-import { ArrayMinSize, IsBoolean, IsOptional, Matches } from 'class-validator';
+import { ArrayMinSize, ArrayUnique, IsBoolean, IsNumber, IsOptional, Matches, MaxLength } from 'class-validator';
 import { Amount, Count } from '../validation/amount.decorator.js';
 import { Nested, NestedList } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
-import { AnalysisParametersRule, AscendingSteps, NotBelow } from './policy-rules.decorator.js';
+import { AnalysisParametersRule, AscendingSteps, CheckLimits, NotBelow } from './policy-rules.decorator.js';
 
 const daySeconds = 86_400;
 // A number since OpenAPI 3.1; Nest's types still say boolean.
@@ -238,6 +238,62 @@ export class GuardsDto implements Guards {
   memoryMiBMax: number | null = null;
 }
 
+@ApiSchema({
+  name: 'ExternalCheck',
+  description:
+    'Evidence from outside while the target has requests: a bad answer takes it back, and no step ends before a good one. No data and no answer are not good.',
+})
+export class ExternalCheckDto {
+  @ApiProperty({ pattern: '^[a-z0-9-]{1,50}$', example: 'checkout-slo' })
+  @Matches(/^[a-z0-9-]{1,50}$/, { message: 'must be 1 to 50 of a-z, 0-9 and -' })
+  name!: string;
+
+  @ApiProperty({ enum: ['prometheus', 'webhook'] })
+  @OneOf(['prometheus', 'webhook'] as const)
+  kind!: 'prometheus' | 'webhook';
+
+  @ApiProperty({
+    description:
+      'http or https. Redirects are not followed; private addresses only where HOTSWAP_CHECK_HOSTS names the host.',
+    example: 'https://prometheus.example.com',
+  })
+  @Matches(/^https?:\/\/[^\s@]{1,1000}$/, { message: 'must be an http or https address without credentials' })
+  url!: string;
+
+  @ApiPropertyOptional({ minimum: 5, maximum: 3600, default: 15, description: 'It is asked once in so many seconds.' })
+  @Amount({ above: 4.999, max: 3600 })
+  intervalSeconds: number = 15;
+
+  @ApiPropertyOptional({
+    maxLength: 2000,
+    description: 'PromQL, for prometheus.',
+    example: 'sum(rate(errors_total[1m]))',
+  })
+  @CheckLimits()
+  @MaxLength(2000, { message: 'must have at most 2000 characters' })
+  query: string = '';
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    default: null,
+    description: 'Good at or above, for prometheus.',
+  })
+  @IsOptional()
+  @IsNumber({}, { message: 'must be a number' })
+  min: number | null = null;
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    default: null,
+    description: 'Good at or below, for prometheus.',
+  })
+  @IsOptional()
+  @IsNumber({}, { message: 'must be a number' })
+  max: number | null = null;
+}
+
 @ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
 export class PolicyDto implements Policy {
   @ApiProperty({ enum: strategyNames, example: 'Canary' })
@@ -259,6 +315,11 @@ export class PolicyDto implements Policy {
   @ApiProperty({ type: GuardsDto })
   @Nested(() => GuardsDto)
   guards!: GuardsDto;
+
+  @ApiPropertyOptional({ type: [ExternalCheckDto], maxItems: 10, default: [] })
+  @ArrayUnique((each: ExternalCheckDto | null) => each?.name, { message: 'must have names of their own' })
+  @NestedList(() => ExternalCheckDto, 10)
+  checks: ExternalCheckDto[] = [];
 
   @ApiProperty({
     minimum: 0,

@@ -3,6 +3,7 @@ import type { EnvironmentCluster } from '../environment-cluster.js';
 import type { Instant } from '../instant.js';
 import type { ListeningGap } from '../listening.js';
 import type { Policy } from '../policy.js';
+import type { Reason } from '../reason.js';
 import type { Release } from '../release.js';
 import type { AnalysisView } from './analysis-record.js';
 import type { Decision } from './decision.js';
@@ -56,6 +57,8 @@ export interface RolloutView {
   promotion: 'step' | 'full' | null;
   /** A person stopped it: evidence is taken in, and acted on when it speaks against the target. */
   isPaused?: boolean;
+  /** Why no step may end yet, however its strategy sees it. */
+  heldBack?: Reason | null;
 }
 
 /** How one environment is moved from the stable release to the target. Sync, total, pure: same view, same decision. */

@@ -69,6 +69,7 @@ export function decideSteps(view: RolloutView, steps: readonly Step[], rules: St
     awaitConfirmation(view, progress.stepStartedAt) ??
     (view.promotion ? null : rules.waitFor(view, step, confirmedSince(view, progress.stepStartedAt)));
   if (waiting) return waiting;
+  if (view.heldBack) return hold(view, view.heldBack);
   const next = steps.indexOf(step) + 1;
   if (next < steps.length) return enter(view, steps, next);
   return { kind: 'complete', because: reason('completed', `${step.title}: every node runs ${view.target.version}`) };

@@ -4,6 +4,7 @@ import { CreateNodes1764000000003 } from './1764000000003-create-nodes.js';
 import { KeepExposure1764000000010 } from './1764000000010-keep-exposure.js';
 import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js';
 import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
+import { AskOutside1764000000041 } from './1764000000041-ask-outside.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   KeepExposure1764000000010,
   CreateOpsViews1764000000011,
   PackTraffic1764000000040,
+  AskOutside1764000000041,
 ];

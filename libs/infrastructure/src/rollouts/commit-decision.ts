@@ -153,8 +153,8 @@ async function requestEvidence(manager: EntityManager, { evidence }: PipelineDec
   if (evidence.length === 0) return;
   await manager.query(
     `INSERT INTO hotswap.evidence (stage_id, kind, subject, status, data, requested_at, deadline_at)
-     SELECT "stageId", kind, subject, 'Requested', '{}'::jsonb, now(), now() + "deadlineSeconds" * interval '1 second'
-     FROM jsonb_to_recordset($1) AS request ("stageId" uuid, kind text, subject text, "deadlineSeconds" double precision)
+     SELECT "stageId", kind, subject, 'Requested', coalesce(data, '{}'), now(), now() + "deadlineSeconds" * interval '1 second'
+     FROM jsonb_to_recordset($1) AS request ("stageId" uuid, kind text, subject text, data jsonb, "deadlineSeconds" double precision)
      ON CONFLICT (stage_id, kind, subject) DO NOTHING`,
     [JSON.stringify(evidence)],
   );
