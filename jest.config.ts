@@ -16,6 +16,11 @@ const config: Config = {
       ...shared(),
     },
     {
+      displayName: 'analysis',
+      testMatch: ['<rootDir>/e2e/analysis/*.test.ts'],
+      ...shared(),
+    },
+    {
       displayName: 'drills',
       testMatch: ['<rootDir>/e2e/drills/*.test.ts'],
       ...shared(),

@@ -67,7 +67,12 @@ export async function waitForStep(
   );
 }
 
-export async function waitForEnd(cluster: LocalCluster, id: string, wanted = finalStatuses): Promise<Deployment> {
+export async function waitForEnd(
+  cluster: LocalCluster,
+  id: string,
+  wanted = finalStatuses,
+  deadlineSeconds = 170,
+): Promise<Deployment> {
   let last: Deployment | null = null;
   try {
     return await waitFor(
@@ -76,7 +81,7 @@ export async function waitForEnd(cluster: LocalCluster, id: string, wanted = fin
         last = (await look(cluster, id)) ?? last;
         return last !== null && wanted.includes(last.status) ? last : null;
       },
-      { deadlineSeconds: 170 },
+      { deadlineSeconds },
     );
   } catch (error) {
     throw new Error(`${(error as Error).message}; it was ${JSON.stringify(last)}`, { cause: error });

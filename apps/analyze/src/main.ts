@@ -1,10 +1,8 @@
-import { AnalysisParameterError } from '@hotswap/domain';
+import { AnalysisParameterError, analyseRecording, RecordingError } from '@hotswap/domain';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { analyseRecording } from './analyse-recording.js';
 import { readLines } from './read-lines.js';
-import { RecordingError } from './recording-error.js';
 
 const usage = 'Usage: npm run analyze -- FILE [--parameters FILE]';
 const lineBytesMax = 16 * 1024 * 1024;

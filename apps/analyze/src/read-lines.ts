@@ -1,10 +1,5 @@
+import { RecordingError, type Line } from '@hotswap/domain';
 import { createReadStream } from 'node:fs';
-import { RecordingError } from './recording-error.js';
-
-export interface Line {
-  number: number;
-  text: string;
-}
 
 /**
  * The lines of a UTF-8 file, one in memory at a time. Throws RecordingError for a line above `lineBytesMax` or bytes that

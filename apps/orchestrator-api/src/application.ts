@@ -26,7 +26,11 @@ export async function createApplication(
   const routes = new KnownRoutes();
   const adapter = createHttpAdapter(settings, routes);
   const infrastructure = InfrastructureModule.forRoot({ databaseUrl: settings.databaseUrl });
-  const orchestrator = OrchestratorModule.forRoot({ trust, imports: [infrastructure] });
+  const orchestrator = OrchestratorModule.forRoot({
+    trust,
+    allowedCheckHosts: settings.allowedCheckHosts,
+    imports: [infrastructure],
+  });
   const app = await NestFactory.create<NestFastifyApplication>(
     ApiModule.forRoot({ settings, routes, imports: [orchestrator, infrastructure] }),
     adapter,

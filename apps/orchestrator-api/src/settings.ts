@@ -7,6 +7,8 @@ export interface Settings extends ApiSettings {
   /** 0: any free port. */
   readonly port: number;
   readonly trustFile: string;
+  /** Hosts that external checks may ask although their addresses are private. */
+  readonly allowedCheckHosts: readonly string[];
   readonly logLevel: string;
   /** What the people who run it should know, though it is allowed. */
   readonly warnings: readonly string[];
@@ -58,6 +60,10 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   return {
     databaseUrl,
     trustFile,
+    allowedCheckHosts: (read('HOTSWAP_CHECK_HOSTS') ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter(Boolean),
     port,
     host,
     logLevel,

@@ -6,7 +6,9 @@ import { ApiSettings } from './api-settings.js';
 import { ArtifactsController } from './artifacts/artifacts.controller.js';
 import { ClusterMetrics } from './clusters/cluster-metrics.js';
 import { ClustersController } from './clusters/clusters.controller.js';
+import { DetectionController } from './clusters/detection.controller.js';
 import { DeploymentEventStream } from './deployments/deployment-event-stream.js';
+import { DeploymentAnalysisController } from './deployments/deployment-analysis.controller.js';
 import { DeploymentStoryController } from './deployments/deployment-story.controller.js';
 import { ApprovalsController } from './deployments/approvals.controller.js';
 import { DeploymentControlsController } from './deployments/deployment-controls.controller.js';
@@ -46,12 +48,14 @@ export class ApiModule {
       ],
       controllers: [
         DeploymentsController,
+        DeploymentAnalysisController,
         DeploymentStoryController,
         DeploymentControlsController,
         ApprovalsController,
         ModulesController,
         ArtifactsController,
         ClustersController,
+        DetectionController,
         NodesController,
         NodeProtocolController,
         NodeArtifactsController,

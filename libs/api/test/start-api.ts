@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
+  AnalysisStore,
   ClusterStore,
   DatabaseHealth,
   DeploymentStore,
@@ -23,6 +24,7 @@ import {
 } from '../src/index.js';
 
 const stores = [
+  AnalysisStore,
   DistributedKernelOrchestrator,
   DeploymentExplainer,
   DeploymentStore,

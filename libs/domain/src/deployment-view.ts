@@ -2,6 +2,7 @@ import type { Deployment, Stage } from './deployment.js';
 import type { EnvironmentCluster } from './environment-cluster.js';
 import type { Policy } from './policy.js';
 import type { EnvironmentRelease, Release } from './release.js';
+import type { AnalysisView } from './rollout/analysis-record.js';
 import type { Evidence } from './rollout/evidence.js';
 import type { RolloutTraffic } from './rollout/rollout-view.js';
 
@@ -14,6 +15,8 @@ export interface EnvironmentView {
   /** What this deployment brings here: its artifact with the environment's newest configuration. */
   target: Release;
   traffic: RolloutTraffic;
+  /** Of the Deploy stage in hand, where one is kept. */
+  analysis?: AnalysisView;
 }
 
 /** One consistent read of everything the pipeline may look at. */

@@ -52,6 +52,8 @@ export interface Progress {
   scoutNodeId: string | null;
   /** Since when the target has been given requests; null: not yet. */
   exposedAt: Instant | null;
+  /** Since when the step stands still because its target was taken off all nodes, to begin again with new processes. */
+  containedAt?: Instant | null;
 }
 
 export interface Stage {

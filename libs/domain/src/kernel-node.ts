@@ -11,6 +11,8 @@ export interface NodePlan {
   active: Release | null;
   candidate: Release | null;
   candidatePercent: number;
+  /** True: a second, equally fresh instance of `active` takes as large a share as the candidate, to be compared with it. */
+  twin?: boolean;
   warm: Release[];
   fallback: Release | null;
 }
@@ -134,12 +136,13 @@ export class KernelNode {
   }
 }
 
-/** Equal in what gets requests: the same active release, the same candidate, the same share. Warm releases and the fallback only follow from how it came to that. */
+/** Equal in what gets requests: the same active release, the same candidate, the same share, a twin or none. Warm releases and the fallback only follow from how it came to that. */
 export function routesAlike(a: NodePlan | null, b: NodePlan): boolean {
   return (
     a !== null &&
     a.active?.digest === b.active?.digest &&
     a.candidate?.digest === b.candidate?.digest &&
-    a.candidatePercent === b.candidatePercent
+    a.candidatePercent === b.candidatePercent &&
+    (a.twin ?? false) === (b.twin ?? false)
   );
 }

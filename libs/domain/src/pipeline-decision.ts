@@ -3,6 +3,7 @@ import type { StrategyName } from './environment.js';
 import type { Instant } from './instant.js';
 import type { Reason } from './reason.js';
 import type { Release } from './release.js';
+import type { AnalysisChange } from './rollout/analysis-record.js';
 import type { PlannedNode } from './rollout/decision.js';
 import type { EvidenceRequest } from './rollout/evidence.js';
 
@@ -38,6 +39,8 @@ export interface PipelineDecision {
   slot: SlotChange | null;
   assign: PlannedNode[];
   evidence: EvidenceRequest[];
+  /** Where the analysis of the stage in hand has come to. */
+  analysis?: AnalysisChange;
   /** What the stage in hand was promoted for has happened: `promotion` is forgotten. */
   usesPromotion: boolean;
   /** Null: nothing to look at until someone writes the deployment. */

@@ -1,4 +1,5 @@
 import {
+  AnalysisStore,
   ClusterStore,
   ControlPlaneClock,
   DatabaseHealth,
@@ -8,6 +9,7 @@ import {
   ModuleCatalog,
   NodeRegistry,
   RolloutStore,
+  TrafficPacker,
   WakeUps,
 } from '@hotswap/orchestrator';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
@@ -19,13 +21,16 @@ import { PostgresDatabaseHealth } from './database/postgres-database-health.js';
 import { PostgresDeploymentStore } from './deployments/postgres-deployment-store.js';
 import { PostgresEvidenceStore } from './evidence/postgres-evidence-store.js';
 import { PostgresMetricStore } from './metrics/postgres-metric-store.js';
+import { PostgresTrafficPacker } from './metrics/postgres-traffic-packer.js';
 import { PostgresModuleCatalog } from './modules/postgres-module-catalog.js';
 import { PostgresNodeRegistry } from './nodes/postgres-node-registry.js';
 import { PostgresControlPlaneClock } from './postgres-control-plane-clock.js';
 import { databaseUrlToken, PostgresWakeUps } from './postgres-wake-ups.js';
+import { PostgresAnalysisStore } from './rollouts/postgres-analysis-store.js';
 import { PostgresRolloutStore } from './rollouts/postgres-rollout-store.js';
 
 const ports: Provider[] = [
+  { provide: AnalysisStore, useClass: PostgresAnalysisStore },
   { provide: ClusterStore, useClass: PostgresClusterStore },
   { provide: ControlPlaneClock, useClass: PostgresControlPlaneClock },
   { provide: DatabaseHealth, useClass: PostgresDatabaseHealth },
@@ -35,6 +40,7 @@ const ports: Provider[] = [
   { provide: ModuleCatalog, useClass: PostgresModuleCatalog },
   { provide: NodeRegistry, useClass: PostgresNodeRegistry },
   { provide: RolloutStore, useClass: PostgresRolloutStore },
+  { provide: TrafficPacker, useClass: PostgresTrafficPacker },
   { provide: WakeUps, useClass: PostgresWakeUps },
 ];
 

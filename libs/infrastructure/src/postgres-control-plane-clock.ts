@@ -45,6 +45,7 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
 
 const pruneStatements = [
   pruneTraffic,
+  'SELECT hotswap.keep_traffic_partitions()',
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
   `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,
   `DELETE FROM hotswap.idempotency_key WHERE created_at < now() - interval '24 hours'`,

@@ -5,6 +5,7 @@ import {
   planRollBack,
   reason,
   second,
+  type Decision,
   type Deployment,
   type DeploymentStatus,
   type DeploymentView,
@@ -18,6 +19,7 @@ import {
 import { decideApproval } from './pipeline/decide-approval.js';
 import { decideValidation } from './pipeline/decide-validation.js';
 import { decideVerification } from './pipeline/decide-verification.js';
+import { askOutside } from './pipeline/ask-outside.js';
 import { advanceRollBack } from './pipeline/advance-roll-back.js';
 import {
   advance,
@@ -112,12 +114,19 @@ export class DeploymentPipeline {
   }
 
   private continueRollout(view: DeploymentView, stage: Stage): PipelineDecision {
+    const strategy = this.strategies.get(stage.strategy ?? environmentOf(view).policy.strategy);
+    const { bad, heldBack, evidence } = askOutside(view, stage);
+    const found = strategy.decide({ ...rolloutView(view, stage), heldBack });
+    const decision: Decision = bad && found.kind !== 'roll-back' ? { kind: 'roll-back', because: bad } : found;
+    return { ...this.follow(view, stage, decision), analysis: found.analysis, evidence };
+  }
+
+  private follow(view: DeploymentView, stage: Stage, decision: Decision): PipelineDecision {
     const { record, target } = environmentOf(view);
-    const decision = this.strategies
-      .get(stage.strategy ?? environmentOf(view).policy.strategy)
-      .decide(rolloutView(view, stage));
     // A paused rollout stands still, but what speaks against the target is acted on.
-    if (view.deployment.pausedAt !== null && decision.kind !== 'roll-back') return this.pause(view, stage);
+    const speaksAgainst =
+      decision.kind === 'roll-back' || (decision.kind === 'advance' && decision.progress.containedAt === view.now);
+    if (view.deployment.pausedAt !== null && !speaksAgainst) return this.pause(view, stage);
     switch (decision.kind) {
       case 'hold':
         return hold(view, stage, 'Running', 'Running', decision.because, decision.recheckAt);

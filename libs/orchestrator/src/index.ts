@@ -8,6 +8,7 @@ export {
 } from './distributed-kernel-orchestrator.js';
 export { currentLogFields, withLogFields, type LogFields } from './log-fields.js';
 export { OrchestratorModule } from './orchestrator.module.js';
+export * from './ports/analysis-store.js';
 export * from './ports/cluster-store.js';
 export * from './ports/control-plane-clock.js';
 export * from './ports/database-health.js';
@@ -18,6 +19,7 @@ export * from './ports/module-catalog.js';
 export * from './ports/node-registry.js';
 export * from './ports/page.js';
 export * from './ports/rollout-store.js';
+export * from './ports/traffic-packer.js';
 export * from './ports/wake-ups.js';
 export { reconcileCluster } from './reconcile/reconcile-cluster.js';
 export { reconcileDeployment, type ReconcileOutcome } from './reconcile/reconcile-deployment.js';

@@ -5,7 +5,7 @@ import { ArtifactVerifier, orchestratorTrust } from './artifact-verifier.js';
 import { DeploymentExplainer } from './deployment-explainer.js';
 import { DeploymentPipeline } from './deployment-pipeline.js';
 import { DistributedKernelOrchestrator } from './distributed-kernel-orchestrator.js';
-import { EvidenceGatherer } from './reconcile/gather-evidence.js';
+import { checkHosts, EvidenceGatherer } from './reconcile/gather-evidence.js';
 import { ReconcileLoop } from './reconcile/reconcile-loop.js';
 import { BlueGreenStrategy, CanaryStrategy, DirectStrategy, RollingStrategy } from './strategies/strategies.js';
 import { rolloutStrategies, StrategyRegistry } from './strategies/strategy-registry.js';
@@ -15,12 +15,22 @@ const builtIn = [DirectStrategy, RollingStrategy, BlueGreenStrategy, CanaryStrat
 /** The orchestrator; `imports` bring the stores (the ports' implementations). */
 @Module({})
 export class OrchestratorModule {
-  static forRoot({ trust, imports }: { trust: Trust; imports: NonNullable<ModuleMetadata['imports']> }): DynamicModule {
+  static forRoot({
+    trust,
+    allowedCheckHosts = [],
+    imports,
+  }: {
+    trust: Trust;
+    /** Hosts that external checks may ask although their addresses are private. */
+    allowedCheckHosts?: readonly string[];
+    imports: NonNullable<ModuleMetadata['imports']>;
+  }): DynamicModule {
     return {
       module: OrchestratorModule,
       imports,
       providers: [
         { provide: orchestratorTrust, useValue: trust },
+        { provide: checkHosts, useValue: allowedCheckHosts },
         ...builtIn,
         { provide: rolloutStrategies, useFactory: (...strategies: Strategy[]) => strategies, inject: builtIn },
         StrategyRegistry,

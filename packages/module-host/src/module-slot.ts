@@ -103,7 +103,8 @@ export class ModuleSlot {
     const samples: TrafficSample[] = [];
     for (const [digest, traffic] of this.#traffic) {
       const sample = traffic.take();
-      if (sample !== null) samples.push(sample);
+      if (sample !== null)
+        samples.push({ ...sample, role: digest === this.#candidate?.spec.digest ? 'candidate' : 'active' });
       else if (!this.#isRunning(digest)) this.#traffic.delete(digest);
     }
     return samples;

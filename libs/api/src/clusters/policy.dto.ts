@@ -1,10 +1,19 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { strategyNames, type CanaryStep, type Guards, type Policy, type StrategyName } from '@hotswap/domain';
-import { ArrayMinSize, IsBoolean, IsOptional, Matches } from 'class-validator';
+import {
+  inconclusivePolicies,
+  strategyNames,
+  type CanaryAnalysis,
+  type CanaryStep,
+  type Guards,
+  type InconclusivePolicy,
+  type Policy,
+  type StrategyName,
+} from '@hotswap/domain';
+import { ArrayMinSize, ArrayUnique, IsBoolean, IsNumber, IsOptional, Matches, MaxLength } from 'class-validator';
 import { Amount, Count } from '../validation/amount.decorator.js';
 import { Nested, NestedList } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
-import { AscendingSteps, NotBelow } from './policy-rules.decorator.js';
+import { AnalysisParametersRule, AscendingSteps, CheckLimits, NotBelow } from './policy-rules.decorator.js';
 
 const daySeconds = 86_400;
 // A number since OpenAPI 3.1; Nest's types still say boolean.
@@ -40,6 +49,45 @@ export class CanaryStepDto implements CanaryStep {
   maximumSeconds!: number;
 }
 
+@ApiSchema({ name: 'CanaryAnalysis', description: 'How target and stable are compared while both serve.' })
+export class CanaryAnalysisDto implements CanaryAnalysis {
+  @ApiPropertyOptional({
+    default: true,
+    description:
+      'A second, fresh instance of stable on each node to compare with; false where memory forbids it: CPU and memory are then not compared.',
+  })
+  @IsBoolean({ message: 'must be true or false' })
+  twin: boolean = true;
+
+  @ApiPropertyOptional({
+    minimum: 0,
+    maximum: daySeconds,
+    default: 0,
+    description: 'Before the last step the target has run for so long: leaks need time, not requests.',
+  })
+  @Amount({ max: daySeconds })
+  bakeSeconds: number = 0;
+
+  @ApiPropertyOptional({
+    enum: inconclusivePolicies,
+    default: 'advance',
+    description:
+      'At the end of a step in which nothing was proved: go on, wait for a person, or send the manifest’s smoke requests.',
+  })
+  @OneOf(inconclusivePolicies)
+  inconclusive: InconclusivePolicy = 'advance';
+
+  @ApiPropertyOptional({
+    type: 'object',
+    additionalProperties: true,
+    default: {},
+    example: { alpha: 0.001 },
+    description: 'Numbers of the analysis that differ from its standard ones; they are named in docs/analysis.md.',
+  })
+  @AnalysisParametersRule()
+  parameters: Record<string, unknown> = {};
+}
+
 @ApiSchema({ name: 'CanaryPolicy' })
 export class CanaryPolicyDto {
   @ApiPropertyOptional({ type: CanaryScoutDto, nullable: true, description: 'Null: none goes first.' })
@@ -57,6 +105,11 @@ export class CanaryPolicyDto {
   @ArrayMinSize(1, { message: 'must have a step' })
   @NestedList(() => CanaryStepDto, stepCountMax)
   steps!: CanaryStepDto[];
+
+  @ApiPropertyOptional({ type: CanaryAnalysisDto, nullable: true, description: 'Null: only the guards judge.' })
+  @IsOptional()
+  @Nested(() => CanaryAnalysisDto)
+  analysis: CanaryAnalysisDto | null = new CanaryAnalysisDto();
 }
 
 @ApiSchema({ name: 'RollingPolicy' })
@@ -153,6 +206,92 @@ export class GuardsDto implements Guards {
   })
   @Count(1000)
   crashesMax!: number;
+
+  @ApiPropertyOptional({
+    ...positive,
+    nullable: true,
+    default: null,
+    description: 'p99 of the target in the step; null: no limit.',
+  })
+  @IsOptional()
+  @Amount({ above: 0, max: 1e9 })
+  latencyP99MillisecondsMax: number | null = null;
+
+  @ApiPropertyOptional({
+    ...positive,
+    nullable: true,
+    default: null,
+    description: 'Of one core, by one process of the target over half a minute; null: no limit.',
+  })
+  @IsOptional()
+  @Amount({ above: 0, max: 1e6 })
+  cpuPercentMax: number | null = null;
+
+  @ApiPropertyOptional({
+    ...positive,
+    nullable: true,
+    default: null,
+    description: 'Of one process of the target; null: no limit.',
+  })
+  @IsOptional()
+  @Amount({ above: 0, max: 1e9 })
+  memoryMiBMax: number | null = null;
+}
+
+@ApiSchema({
+  name: 'ExternalCheck',
+  description:
+    'Evidence from outside while the target has requests: a bad answer takes it back, and no step ends before a good one. No data and no answer are not good.',
+})
+export class ExternalCheckDto {
+  @ApiProperty({ pattern: '^[a-z0-9-]{1,50}$', example: 'checkout-slo' })
+  @Matches(/^[a-z0-9-]{1,50}$/, { message: 'must be 1 to 50 of a-z, 0-9 and -' })
+  name!: string;
+
+  @ApiProperty({ enum: ['prometheus', 'webhook'] })
+  @OneOf(['prometheus', 'webhook'] as const)
+  kind!: 'prometheus' | 'webhook';
+
+  @ApiProperty({
+    description:
+      'http or https. Redirects are not followed; private addresses only where HOTSWAP_CHECK_HOSTS names the host.',
+    example: 'https://prometheus.example.com',
+  })
+  @Matches(/^https?:\/\/[^\s@]{1,1000}$/, { message: 'must be an http or https address without credentials' })
+  url!: string;
+
+  @ApiPropertyOptional({ minimum: 5, maximum: 3600, default: 15, description: 'It is asked once in so many seconds.' })
+  @Amount({ above: 4.999, max: 3600 })
+  intervalSeconds: number = 15;
+
+  @ApiPropertyOptional({
+    maxLength: 2000,
+    description: 'PromQL, for prometheus.',
+    example: 'sum(rate(errors_total[1m]))',
+  })
+  @CheckLimits()
+  @MaxLength(2000, { message: 'must have at most 2000 characters' })
+  query: string = '';
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    default: null,
+    description: 'Good at or above, for prometheus.',
+  })
+  @IsOptional()
+  @IsNumber({}, { message: 'must be a number' })
+  min: number | null = null;
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    default: null,
+    description: 'Good at or below, for prometheus.',
+  })
+  @IsOptional()
+  @IsNumber({}, { message: 'must be a number' })
+  max: number | null = null;
 }
 
 @ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
@@ -176,6 +315,11 @@ export class PolicyDto implements Policy {
   @ApiProperty({ type: GuardsDto })
   @Nested(() => GuardsDto)
   guards!: GuardsDto;
+
+  @ApiPropertyOptional({ type: [ExternalCheckDto], maxItems: 10, default: [] })
+  @ArrayUnique((each: ExternalCheckDto | null) => each?.name, { message: 'must have names of their own' })
+  @NestedList(() => ExternalCheckDto, 10)
+  checks: ExternalCheckDto[] = [];
 
   @ApiProperty({
     minimum: 0,

@@ -11,6 +11,7 @@ export const problemTypes = {
   'deployment-not-found': { status: 404, title: 'No such deployment' },
   'module-not-found': { status: 404, title: 'No such module' },
   'version-not-found': { status: 404, title: 'No such version of the module' },
+  'analysis-not-found': { status: 404, title: 'No analysis of the deployment' },
   'artifact-not-found': { status: 404, title: 'No such artifact' },
   'environment-not-found': { status: 404, title: 'No such environment' },
   'node-not-found': { status: 404, title: 'No such node' },

@@ -1,5 +1,6 @@
 import { bet, newEProcess, pushStart, wealthOf } from './e-process.js';
 import type { EProcess } from './e-process.js';
+import type { ArmSample } from './events.js';
 import type { AnalysisParameters, GaugeName } from './parameters.js';
 import type { PairedNode } from './pool.js';
 
@@ -87,24 +88,38 @@ export function gaugeWealth(evidence: GaugeEvidence, { J }: AnalysisParameters) 
   };
 }
 
+/** Nodes keep their place from block to block, so that each is mostly found where it was. */
 function accumulate(nodes: readonly NodeGauge[], paired: readonly PairedNode[], bornAt: number): NodeGauge[] {
-  const known = new Map(nodes.map((node) => [node.id, node]));
-  for (const { id, C, reference } of paired) {
-    const node = known.get(id) ?? { ...emptyWindow, id, bornAt, levelSum: 0, levelCount: 0 };
-    // One-sided readings are left out, as one-sided seconds are.
-    const hasCpu = typeof C.cpuSeconds === 'number' && typeof reference.cpuSeconds === 'number';
-    const hasRss = typeof C.rssBytes === 'number' && typeof reference.rssBytes === 'number';
-    known.set(id, {
-      ...node,
-      requestsC: node.requestsC + C.requests,
-      requestsReference: node.requestsReference + reference.requests,
-      cpuC: node.cpuC + (hasCpu ? (C.cpuSeconds ?? 0) : 0),
-      cpuReference: node.cpuReference + (hasCpu ? (reference.cpuSeconds ?? 0) : 0),
-      rssC: node.rssC + (hasRss ? (C.rssBytes ?? 0) : 0),
-      rssReference: node.rssReference + (hasRss ? (reference.rssBytes ?? 0) : 0),
-    });
+  const next = nodes.slice();
+  let places: Map<string, number> | null = null;
+  for (let i = 0; i < paired.length; i++) {
+    const { id, C, reference } = paired[i] as PairedNode;
+    let place = nodes[i]?.id === id ? i : -1;
+    if (place < 0) {
+      places ??= new Map(nodes.map((node, at) => [node.id, at]));
+      place = places.get(id) ?? next.length;
+    }
+    next[place] = addReading(next[place] ?? { ...emptyWindow, id, bornAt, levelSum: 0, levelCount: 0 }, C, reference);
   }
-  return [...known.values()];
+  return next;
+}
+
+/** One-sided readings are left out, as one-sided seconds are. Written out member by member: this runs for every node each second. */
+function addReading(node: NodeGauge, C: ArmSample, reference: ArmSample): NodeGauge {
+  const hasCpu = typeof C.cpuSeconds === 'number' && typeof reference.cpuSeconds === 'number';
+  const hasRss = typeof C.rssBytes === 'number' && typeof reference.rssBytes === 'number';
+  return {
+    id: node.id,
+    bornAt: node.bornAt,
+    cpuC: node.cpuC + (hasCpu ? (C.cpuSeconds as number) : 0),
+    cpuReference: node.cpuReference + (hasCpu ? (reference.cpuSeconds as number) : 0),
+    requestsC: node.requestsC + C.requests,
+    requestsReference: node.requestsReference + reference.requests,
+    rssC: node.rssC + (hasRss ? (C.rssBytes as number) : 0),
+    rssReference: node.rssReference + (hasRss ? (reference.rssBytes as number) : 0),
+    levelSum: node.levelSum,
+    levelCount: node.levelCount,
+  };
 }
 
 const emptyWindow = { cpuC: 0, cpuReference: 0, requestsC: 0, requestsReference: 0, rssC: 0, rssReference: 0 };

@@ -13,3 +13,8 @@ export {
   withoutTwinParameters,
 } from './parameters.js';
 export type { AnalysisParameters, GaugeName, MetricName, PlanEntry } from './parameters.js';
+export { analyseRecording } from './recording/analyse-recording.js';
+export type { OutputLine } from './recording/analyse-recording.js';
+export type { DeploymentRecord, Line } from './recording/parse-record.js';
+export { writeRecording } from './recording/write-recording.js';
+export { RecordingError } from './recording/recording-error.js';

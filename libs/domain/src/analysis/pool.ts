@@ -67,15 +67,16 @@ export function poolBlock(
   };
 }
 
-function wasReset(sample: NodeSample): boolean {
-  return Object.values(sample.arms).some(
-    (arm) => arm.requests < 0 || arm.errors < 0 || (arm.cpuSeconds ?? 0) < 0 || hasNegative(arm.latency),
-  );
+function wasReset({ arms: { C, T, S } }: NodeSample): boolean {
+  return isNegative(C) || isNegative(T) || isNegative(S);
 }
 
-/** A plain loop: this runs over every bucket of every node each second. */
-function hasNegative(counts: readonly number[]): boolean {
-  for (const count of counts) if (count < 0) return true;
+/** Plain loops and no allocation: this runs over every bucket of every node each second. */
+function isNegative(arm: ArmSample | undefined): boolean {
+  if (arm === undefined) return false;
+  if (arm.requests < 0 || arm.errors < 0 || (arm.cpuSeconds ?? 0) < 0) return true;
+  const { latency } = arm;
+  for (let i = 0; i < latency.length; i++) if ((latency[i] as number) < 0) return true;
   return false;
 }
 
@@ -86,7 +87,8 @@ function sumArm(samples: readonly ArmSample[]): ArmPool {
   for (const sample of samples) {
     requests += sample.requests;
     errors += sample.errors;
-    for (let i = 0; i < latency.length; i++) latency[i] = (latency[i] ?? 0) + (sample.latency[i] ?? 0);
+    const counts = sample.latency;
+    for (let i = 0; i < counts.length; i++) (latency[i] as number) += counts[i] as number;
   }
   return { requests, errors, latency };
 }

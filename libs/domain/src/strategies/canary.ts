@@ -1,13 +1,14 @@
 import type { CanaryStep } from '../policy.js';
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
+import { decideExperiment } from './canary-experiment.js';
 import { decideDirect } from './direct.js';
-import { beside, onStable, onTarget } from './plans.js';
+import { compared, onStable, onTarget } from './plans.js';
 import { decideSteps, type Step } from './steps.js';
 
 /**
  * A scout (one node, a small share), then on all nodes a growing share of requests. Each request is given to stable or target by chance
- * inside the node, so both see the same nodes, times and traffic.
+ * inside the node, so both see the same nodes, times and traffic. Judged by the analysis, or where none is kept by the plain guards.
  */
 export function decideCanary(view: RolloutView): Decision {
   if (!view.stable) return decideDirect(view);
@@ -15,7 +16,14 @@ export function decideCanary(view: RolloutView): Decision {
   const withEnd =
     steps.at(-1)?.percent === 100 ? steps : [...steps, { percent: 100, minimumSeconds: 0, maximumSeconds: 0 }];
   const shares = withEnd.map((step, index) => shareStep(view, step, index + 1, withEnd.length));
-  return decideSteps(view, [...scoutStep(view, withEnd.length), ...shares]);
+  const all = [...scoutStep(view, withEnd.length), ...shares];
+  return view.policy.canary.analysis && view.analysis
+    ? decideExperiment(view, all, view.policy.canary.analysis, view.analysis)
+    : decideSteps(view, all);
+}
+
+function hasTwin({ policy, analysis }: RolloutView): boolean {
+  return analysis !== undefined && (policy.canary.analysis?.twin ?? false);
 }
 
 function scoutStep(view: RolloutView, of: number): Step[] {
@@ -28,7 +36,7 @@ function scoutStep(view: RolloutView, of: number): Step[] {
       targetPercent: scout.percent,
       scoutNodeId,
       title: `Canary scout before step 1 of ${of} (${scout.percent} % of requests on one node)`,
-      plan: (node) => (node.id === scoutNodeId ? beside(view, scout.percent) : onStable(view.stable)),
+      plan: (node) => (node.id === scoutNodeId ? compared(view, scout.percent, hasTwin(view)) : onStable(view.stable)),
       bake: { minimumSeconds: scout.seconds, maximumSeconds: scout.seconds, isManual: false },
     },
   ];
@@ -41,7 +49,7 @@ function shareStep(view: RolloutView, step: CanaryStep, number: number, of: numb
     targetPercent: percent,
     scoutNodeId: view.progress?.scoutNodeId ?? null,
     title: `Canary step ${number} of ${of} (${percent} % of requests)`,
-    plan: () => (percent >= 100 ? onTarget(view) : beside(view, percent)),
+    plan: () => (percent >= 100 ? onTarget(view) : compared(view, percent, hasTwin(view))),
     // At 100 % stable serves no more: there is nothing left to wait for a comparison with.
     bake: { minimumSeconds, maximumSeconds: percent >= 100 ? minimumSeconds : maximumSeconds, isManual: false },
   };

@@ -7,7 +7,21 @@ import type { RolloutTraffic, RolloutView, Traffic } from '../rollout/rollout-vi
  * requests fail. Null: nothing speaks against it.
  */
 export function findFault(view: RolloutView): Reason | null {
-  return faultOfInstance(view) ?? faultOfTraffic(view.policy.guards, view.traffic, view.target.version);
+  return (
+    faultOfInstance(view) ??
+    faultOfTraffic(view.policy.guards, view.traffic, view.target.version) ??
+    faultOfLoad(view.policy.guards, view.traffic, view.target.version)
+  );
+}
+
+/** The same where an analysis compares target and stable: only what no comparison excuses. */
+export function findLimitFault(view: RolloutView): Reason | null {
+  const { guards } = view.policy;
+  return (
+    faultOfInstance(view) ??
+    faultOfShare(guards, view.traffic, view.target.version) ??
+    faultOfLoad(guards, view.traffic, view.target.version)
+  );
 }
 
 /** A node that could not fetch the artifact says nothing about the version: that is waited for. */
@@ -59,14 +73,67 @@ export function faultOfTraffic(guards: Guards, traffic: RolloutTraffic, version:
       },
     );
   }
-  const isAboveLimit = failedShare * 100 >= guards.failedSharePercentMax;
-  const isAboveBefore = failedShare > share(before) * guards.failedShareTimesBeforeMax;
-  if (!isAboveLimit || !isAboveBefore) return null;
+  return aboveLimit(guards, traffic.target, before, 'in the minute before', version);
+}
+
+/** The absolute limit alone; what fails alike on stable at the same time is no fault of the target. */
+function faultOfShare(guards: Guards, { target, stable, before }: RolloutTraffic, version: string): Reason | null {
+  if (target.requests < guards.requestsMin || target.failures < guards.failuresMin) return null;
+  return stable.requests >= guards.requestsMin
+    ? aboveLimit(guards, target, stable, 'on stable at the same time', version)
+    : aboveLimit(guards, target, before, 'in the minute before', version);
+}
+
+function aboveLimit(guards: Guards, target: Traffic, other: Traffic, where: string, version: string): Reason | null {
+  const isAboveLimit = share(target) * 100 >= guards.failedSharePercentMax;
+  const isAboveOther = share(target) > share(other) * guards.failedShareTimesBeforeMax;
+  if (!isAboveLimit || !isAboveOther) return null;
   return reason(
     'failed-share-above-limit',
-    `${describe(target)} failed on ${version} (limit ${guards.failedSharePercentMax} %), against ${describe(before)} in the minute before`,
-    { target, before, failedSharePercentMax: guards.failedSharePercentMax },
+    `${describe(target)} failed on ${version} (limit ${guards.failedSharePercentMax} %), against ${describe(other)} ${where}`,
+    { target, other, failedSharePercentMax: guards.failedSharePercentMax },
   );
+}
+
+const mebibyte = 1024 * 1024;
+
+/** The limits of latency, CPU and memory, where the policy has them. */
+function faultOfLoad(guards: Guards, { target, targetLoad }: RolloutTraffic, version: string): Reason | null {
+  if (!targetLoad) return null;
+  const { latencyP99Seconds, cpuPercentMax, memoryBytesMax } = targetLoad;
+  const isAnswered = target.requests >= guards.requestsMin;
+  return (
+    above(
+      'latency-above-limit',
+      `p99 of ${version}`,
+      isAnswered && latencyP99Seconds !== null ? latencyP99Seconds * 1000 : null,
+      guards.latencyP99MillisecondsMax,
+      'ms',
+    ) ??
+    above('cpu-above-limit', `CPU of a process of ${version}`, cpuPercentMax, guards.cpuPercentMax, '%') ??
+    above(
+      'memory-above-limit',
+      `Memory of a process of ${version}`,
+      memoryBytesMax === null ? null : memoryBytesMax / mebibyte,
+      guards.memoryMiBMax,
+      'MiB',
+    )
+  );
+}
+
+function above(
+  code: string,
+  what: string,
+  value: number | null,
+  limit: number | null | undefined,
+  unit: string,
+): Reason | null {
+  if (value === null || limit === null || limit === undefined || value <= limit) return null;
+  return reason(code, `${what} is ${Number(value.toPrecision(3))} ${unit}, the limit ${limit} ${unit}`, {
+    value,
+    limit,
+    unit,
+  });
 }
 
 /** Enough requests on the target to say something about it. */

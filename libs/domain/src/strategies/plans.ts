@@ -9,6 +9,11 @@ export function onStable(stable: Release | null): NodePlan {
   return { active: stable, candidate: null, candidatePercent: 0, warm: [], fallback: null };
 }
 
+/** Target beside stable with this share of the requests, and where asked a fresh twin of stable with as large a share. */
+export function compared(releases: Releases, percent: number, twin: boolean): NodePlan {
+  return { ...beside(releases, percent), twin: twin && percent > 0 && percent <= 50 };
+}
+
 /** Target loaded beside stable and given this share of the node's requests, by chance; 0 % = loaded and tested only. */
 export function beside({ stable, target }: Releases, percent: number): NodePlan {
   return { active: stable, candidate: target, candidatePercent: percent, warm: [], fallback: null };

@@ -27,6 +27,8 @@ export function decideRolling(view: RolloutView): Decision {
   const budget = resolveBudget(view.policy.rolling, live.length + cluster.lost.length);
   const free =
     view.promotion === 'full' ? left.length : budget.unavailable + budget.surge - moving.length - cluster.lost.length;
+  const isHeldBack = view.heldBack && moved.length > 0 && moving.length === 0;
+  if (isHeldBack && view.heldBack) return hold(view, view.heldBack);
   if (left.length > 0 && free > 0) return nextBatch(view, left.slice(0, free), moved.length);
 
   const waiting = progress ? awaitConfirmation(view, progress.stepStartedAt) : null;
@@ -46,6 +48,7 @@ export function decideRolling(view: RolloutView): Decision {
       reason('no-budget', `${cluster.lost.length} silent nodes take up what may be unavailable`, { ...budget }),
     );
   }
+  if (view.heldBack) return hold(view, view.heldBack);
   return { kind: 'complete', because: reason('completed', `All ${live.length} nodes run ${target.version}`) };
 }
 

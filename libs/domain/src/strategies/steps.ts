@@ -25,13 +25,22 @@ export interface Bake {
   isManual: boolean;
 }
 
+/** What a strategy finds wrong with its target, and why a step that all nodes confirmed since then is not over yet (null: it is). */
+export interface StepRules {
+  findFault(view: RolloutView): Reason | null;
+  waitFor(view: RolloutView, step: Step, since: Instant): Decision | null;
+}
+
+/** By the plain guards, for a time. */
+export const plainRules: StepRules = { findFault, waitFor: bake };
+
 export const noBake: Bake = { minimumSeconds: 0, maximumSeconds: 0, isManual: false };
 
 /**
  * Four moves, in this order: anything fatal? -> anything to wait for? -> nodes that don't have the step's plan yet -> the next step.
  * A node that joins in the middle of a step gets the step's plan like all others.
  */
-export function decideSteps(view: RolloutView, steps: readonly Step[]): Decision {
+export function decideSteps(view: RolloutView, steps: readonly Step[], rules: StepRules = plainRules): Decision {
   const { progress } = view;
   const step = steps.find(({ number }) => number === progress?.number);
   if (!progress || !step) {
@@ -39,7 +48,7 @@ export function decideSteps(view: RolloutView, steps: readonly Step[]): Decision
     return obstacle ? hold(view, obstacle) : (findEmptiness(view) ?? enter(view, steps, 0));
   }
 
-  const fault = findFault(view);
+  const fault = rules.findFault(view);
   if (fault) return { kind: 'roll-back', because: fault };
   const obstacle = findObstacle(view);
   if (obstacle) return hold(view, obstacle);
@@ -57,14 +66,16 @@ export function decideSteps(view: RolloutView, steps: readonly Step[]): Decision
     };
   }
   const waiting =
-    awaitConfirmation(view, progress.stepStartedAt) ?? bakeUnlessPromoted(view, step, progress.stepStartedAt);
+    awaitConfirmation(view, progress.stepStartedAt) ??
+    (view.promotion ? null : rules.waitFor(view, step, confirmedSince(view, progress.stepStartedAt)));
   if (waiting) return waiting;
+  if (view.heldBack) return hold(view, view.heldBack);
   const next = steps.indexOf(step) + 1;
   if (next < steps.length) return enter(view, steps, next);
   return { kind: 'complete', because: reason('completed', `${step.title}: every node runs ${view.target.version}`) };
 }
 
-function enter(view: RolloutView, steps: readonly Step[], index: number): Decision {
+export function enter(view: RolloutView, steps: readonly Step[], index: number): Decision {
   const step = steps[index];
   if (!step) return { kind: 'complete', because: reason('completed', 'Nothing to do') };
   const assign = view.cluster.live
@@ -89,11 +100,7 @@ function enter(view: RolloutView, steps: readonly Step[], index: number): Decisi
   };
 }
 
-function bakeUnlessPromoted(view: RolloutView, step: Step, stepStartedAt: Instant): Decision | null {
-  return view.promotion ? null : bake(view, step, confirmedSince(view, stepStartedAt));
-}
-
-function bake(view: RolloutView, { title, bake: limits }: Step, since: number): Decision | null {
+function bake(view: RolloutView, { title, bake: limits }: Step, since: Instant): Decision | null {
   const baked = elapsed(view, since);
   const isLongEnough = baked >= limits.minimumSeconds * second;
   const isTooLong = baked >= limits.maximumSeconds * second;

@@ -63,6 +63,7 @@ interface AssignmentRow {
   active: string | null;
   candidate: string | null;
   candidate_percent: number;
+  twin: boolean;
   warm: string[];
   fallback: string | null;
   epoch: number;
@@ -70,7 +71,7 @@ interface AssignmentRow {
 }
 
 const selectAssignments = `
-  SELECT node_id, module, active, candidate, candidate_percent, warm, fallback, epoch, revision
+  SELECT node_id, module, active, candidate, candidate_percent, twin, warm, fallback, epoch, revision
   FROM hotswap.node_assignment
   JOIN hotswap.node ON node.id = node_id
   WHERE environment = $1 AND decommissioned_at IS NULL
@@ -159,6 +160,7 @@ function toAssignment(row: AssignmentRow, releases: ReadonlyMap<string, Release>
     active: releaseOf(row.active, releases),
     candidate: releaseOf(row.candidate, releases),
     candidatePercent: row.candidate_percent,
+    twin: row.twin || undefined,
     warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
     fallback: releaseOf(row.fallback, releases),
     epoch: row.epoch,

@@ -23,7 +23,11 @@ export class PostgresEvidenceStore extends EvidenceStore {
   /** The first answer stays; a later one changes nothing. */
   answer(
     { stageId, kind, subject }: Pick<Evidence, 'stageId' | 'kind' | 'subject'>,
-    { status, message, data }: { status: 'Passed' | 'Refused'; message: string; data: Record<string, unknown> },
+    {
+      status,
+      message,
+      data,
+    }: { status: 'Passed' | 'Refused' | 'Unknown'; message: string; data: Record<string, unknown> },
   ): Promise<void> {
     return inTransaction(this.dataSource, async (manager) => {
       await manager.query(lockDeployment, [stageId]);

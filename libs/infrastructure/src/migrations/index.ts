@@ -4,6 +4,7 @@ import { CreateNodes1764000000003 } from './1764000000003-create-nodes.js';
 import { KeepExposure1764000000010 } from './1764000000010-keep-exposure.js';
 import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js';
 import { LetDeploymentsSupersede1764000000020 } from './1764000000020-let-deployments-supersede.js';
+import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   KeepExposure1764000000010,
   CreateOpsViews1764000000011,
   LetDeploymentsSupersede1764000000020,
+  PackTraffic1764000000040,
 ];

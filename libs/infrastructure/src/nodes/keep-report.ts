@@ -140,12 +140,12 @@ async function writeTraffic(
 /** Of the time when it happened: what a node could not deliver for a while is no spike when it comes. */
 const insertTraffic = `
   INSERT INTO hotswap.traffic_sample
-    (node_id, boot_id, sequence, environment, at, interval_seconds, module, release, version, requests, failures,
+    (node_id, boot_id, sequence, environment, at, interval_seconds, module, release, version, role, requests, failures,
      latency_buckets, latency_counts, latency_sum_seconds, in_flight, cpu_seconds, rss_bytes, event_loop_delay_seconds)
-  SELECT $1::text, $2::text, $3::bigint, $4::text, now() - $7 * interval '1 second', $5::double precision, module, release, version, requests, failures,
+  SELECT $1::text, $2::text, $3::bigint, $4::text, now() - $7 * interval '1 second', $5::double precision, module, release, version, coalesce(role, 'active'), requests, failures,
     buckets, counts, "latencySumSeconds", "inFlight", "cpuSeconds", "rssBytes", "eventLoopDelaySeconds"
   FROM jsonb_to_recordset($6) AS sample
-    (module text, release text, version text, requests integer, failures integer, buckets smallint[], counts integer[],
+    (module text, release text, version text, role text, requests integer, failures integer, buckets smallint[], counts integer[],
      "latencySumSeconds" double precision, "inFlight" integer, "cpuSeconds" double precision, "rssBytes" bigint,
      "eventLoopDelaySeconds" double precision)
   ON CONFLICT DO NOTHING`;

@@ -15,6 +15,7 @@ import { traceDecision, traceparentOfDecision } from '../tracing/deployment-trac
 import { notifyWake } from '../wake.js';
 import { changesSomething, eventsOf, isNewRollback } from './events-of.js';
 import { keepExposure } from './keep-exposure.js';
+import { writeAnalysis } from './write-analysis.js';
 import { writeEvents } from './write-events.js';
 import { writeStages } from './write-stages.js';
 
@@ -57,6 +58,7 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
   await writeAssignments(manager, toPlans(view, decision));
   await requestEvidence(manager, decision);
+  if (!(await writeAnalysis(manager, view, decision))) throw new Abandoned<CommitOutcome>('superseded');
   const decidedAt = await keepDecision(manager, view, decision, isChange);
   const events = eventsOf(view, decision);
   await writeEvents(manager, view.deployment.id, events);
@@ -151,8 +153,8 @@ async function requestEvidence(manager: EntityManager, { evidence }: PipelineDec
   if (evidence.length === 0) return;
   await manager.query(
     `INSERT INTO hotswap.evidence (stage_id, kind, subject, status, data, requested_at, deadline_at)
-     SELECT "stageId", kind, subject, 'Requested', '{}'::jsonb, now(), now() + "deadlineSeconds" * interval '1 second'
-     FROM jsonb_to_recordset($1) AS request ("stageId" uuid, kind text, subject text, "deadlineSeconds" double precision)
+     SELECT "stageId", kind, subject, 'Requested', coalesce(data, '{}'), now(), now() + "deadlineSeconds" * interval '1 second'
+     FROM jsonb_to_recordset($1) AS request ("stageId" uuid, kind text, subject text, data jsonb, "deadlineSeconds" double precision)
      ON CONFLICT (stage_id, kind, subject) DO NOTHING`,
     [JSON.stringify(evidence)],
   );

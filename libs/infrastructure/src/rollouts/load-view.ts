@@ -20,6 +20,8 @@ import { loadStages } from '../deployments/load-stages.js';
 import { selectDeployments } from '../deployments/select-deployments.js';
 import { evidenceEntity } from '../entities/evidence.js';
 import { loadNewestRelease } from '../releases.js';
+import { loadAnalysis } from './load-analysis.js';
+import { loadTargetLoad } from './load-target-load.js';
 import { loadTraffic } from './load-traffic.js';
 
 /** See the port. Writes nothing: a release that is not kept yet is kept by `commit`. */
@@ -52,7 +54,14 @@ async function loadStageEnvironment(
     policy,
     record: record ?? emptyRecord(stage.environment, deployment.module),
     target,
-    traffic: await loadTraffic(manager, stage.environment, target, stage),
+    traffic: {
+      ...(await loadTraffic(manager, stage.environment, target, stage)),
+      targetLoad: await loadTargetLoad(manager, stage.environment, target, stage.progress, policy.guards),
+    },
+    analysis:
+      stage.strategy === 'Canary'
+        ? await loadAnalysis(manager, stage, stage.environment, deployment.module)
+        : undefined,
   };
   return {
     environment,

@@ -30,6 +30,7 @@ export function decideVerification(view: DeploymentView, stage: Stage): Pipeline
         status: 'Succeeded',
       });
     case 'Refused':
+    case 'Unknown':
       return { fails: reason('signature-refused', found.message ?? 'The signatures are not trusted', found.data) };
     case 'Requested':
       if (view.now > found.deadlineAt) {

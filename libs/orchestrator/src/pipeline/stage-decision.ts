@@ -62,7 +62,7 @@ export function completeStage(
 
 /** What the strategy sees of a Deploy stage that has started; for the way back, `stable` is where it came from. */
 export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
-  const { cluster, policy, target, traffic } = environmentOf(view);
+  const { cluster, policy, target, traffic, analysis } = environmentOf(view);
   return {
     module: view.deployment.module,
     policy,
@@ -72,8 +72,10 @@ export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
     startedAt: stage.startedAt ?? view.now,
     progress: stage.progress,
     traffic,
+    analysis,
     suspensions: suspensionsOf(view),
     promotion: view.deployment.promotion,
+    isPaused: view.deployment.pausedAt !== null,
   };
 }
 

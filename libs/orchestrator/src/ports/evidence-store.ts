@@ -13,6 +13,6 @@ export abstract class EvidenceStore {
   /** Stores the answer under its own key and makes the deployment due. */
   abstract answer(
     evidence: Pick<Evidence, 'stageId' | 'kind' | 'subject'>,
-    answer: { status: 'Passed' | 'Refused'; message: string; data: Record<string, unknown> },
+    answer: { status: 'Passed' | 'Refused' | 'Unknown'; message: string; data: Record<string, unknown> },
   ): Promise<void>;
 }

@@ -24,7 +24,7 @@ export interface MetricPoint {
 
 export abstract class MetricStore {
   /**
-   * What nodes of the environment reported between `from` and `to`, summed per (node, module, version) and per step of `stepSeconds` when given
+   * What nodes of the environment reported between `from` and `to`, summed per (node, module, version, role) and per step of `stepSeconds` when given
    * (one point per step, `at` = its end), else one point.
    */
   abstract read(query: {

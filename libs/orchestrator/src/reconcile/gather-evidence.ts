@@ -1,7 +1,12 @@
-import { Injectable } from '@nestjs/common';
+import type { ExternalCheck } from '@hotswap/domain';
+import { Inject, Injectable } from '@nestjs/common';
+import { runCheck } from '../checks/run-check.js';
 import { EvidenceStore, type ClaimedEvidence } from '../ports/evidence-store.js';
 import { ModuleCatalog } from '../ports/module-catalog.js';
 import { ArtifactVerifier } from '../artifact-verifier.js';
+
+/** Injection token of the hosts (`name` or `name:port`) that checks may ask although their addresses are private. */
+export const checkHosts = Symbol('checkHosts');
 
 const claimLimit = 4;
 /** Far above what a check of signatures takes, far below its deadline. */
@@ -14,13 +19,20 @@ export class EvidenceGatherer {
     private readonly evidence: EvidenceStore,
     private readonly catalog: ModuleCatalog,
     private readonly verifier: ArtifactVerifier,
+    @Inject(checkHosts) private readonly allowedHosts: readonly string[],
   ) {}
 
   /** Answers how many requests it answered. */
   async gather(): Promise<number> {
     const claimed = await this.evidence.claimRequested(claimLimit, leaseSeconds);
-    for (const request of claimed) await this.evidence.answer(request, await this.verify(request));
+    await Promise.all(claimed.map(async (request) => this.evidence.answer(request, await this.find(request))));
     return claimed.length;
+  }
+
+  private find(request: ClaimedEvidence) {
+    if (request.kind === 'signature') return this.verify(request);
+    const { check, about } = request.data as { check: ExternalCheck; about: object };
+    return runCheck(check, about, this.allowedHosts);
   }
 
   private async verify({ subject, module, version, environments }: ClaimedEvidence) {

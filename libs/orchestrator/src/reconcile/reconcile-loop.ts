@@ -5,6 +5,7 @@ import { withLogFields } from '../log-fields.js';
 import { ClusterStore } from '../ports/cluster-store.js';
 import { ControlPlaneClock } from '../ports/control-plane-clock.js';
 import { RolloutStore } from '../ports/rollout-store.js';
+import { TrafficPacker } from '../ports/traffic-packer.js';
 import { WakeUps } from '../ports/wake-ups.js';
 import { EvidenceGatherer } from './gather-evidence.js';
 import { Pacemaker } from './pacemaker.js';
@@ -12,6 +13,7 @@ import { reconcileCluster } from './reconcile-cluster.js';
 import { reconcileDeployment } from './reconcile-deployment.js';
 
 const beatMilliseconds = 1000;
+const packMilliseconds = 1000;
 const pruneMilliseconds = 60_000;
 const claimLimit = 8;
 /** A look takes milliseconds: this is how long the end of an orchestrator in the middle of one may hold a deployment up. */
@@ -36,6 +38,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
     private readonly wakeUps: WakeUps,
     private readonly evidence: EvidenceGatherer,
     private readonly pipeline: DeploymentPipeline,
+    private readonly traffic: TrafficPacker,
   ) {
     this.nudged = [
       new Pacemaker(300, () => this.reconcileDue(), this.failed('Reconciling deployments')),
@@ -46,6 +49,7 @@ export class ReconcileLoop implements OnApplicationBootstrap, OnApplicationShutd
       new Pacemaker(beatMilliseconds, () => this.clock.beat(), this.failed('Beat')),
       new Pacemaker(1000, () => this.reconcileClusters(), this.failed('The cluster pass')),
       new Pacemaker(pruneMilliseconds, () => this.clock.prune(), this.failed('Pruning')),
+      new Pacemaker(packMilliseconds, () => this.traffic.pack(), this.failed('Packing traffic')),
     ];
   }
 

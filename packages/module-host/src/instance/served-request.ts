@@ -78,7 +78,7 @@ export class ServedRequest {
     );
     if (!hasBody) return void (await response.body?.cancel());
     const sender = (this.#sender = new CreditedSender(this.writer, this.id));
-    const reader = (this.#reader = response.body!.getReader() as ReadableStreamDefaultReader<Uint8Array>);
+    const reader = (this.#reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>);
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
       const piece: unknown = next.value;
       if (!(piece instanceof Uint8Array)) throw new TypeError('The body of a Response gave something else than bytes.');

@@ -1,6 +1,11 @@
-import type { AnalysisEvent, Arm, ArmSample, NodeSample } from '@hotswap/domain';
+import type { AnalysisEvent, Arm, ArmSample, NodeSample } from '../events.js';
 import { RecordingError } from './recording-error.js';
-import type { Line } from './read-lines.js';
+
+/** One line of a recording's text, counted from 1. */
+export interface Line {
+  number: number;
+  text: string;
+}
 
 /** The first line of a recording. */
 export interface DeploymentRecord {

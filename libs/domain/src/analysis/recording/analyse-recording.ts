@@ -1,8 +1,11 @@
-import { analyse, beginAnalysis, experimentStages, resolveParameters } from '@hotswap/domain';
-import type { AnalysisEvent, AnalysisParameters, AnalysisState, AnalysisVerdict, StageEvent } from '@hotswap/domain';
+import { analyse, beginAnalysis } from '../canary-analysis.js';
+import type { AnalysisState, AnalysisVerdict } from '../canary-analysis.js';
+import { experimentStages } from '../canary-plan.js';
+import type { AnalysisEvent, StageEvent } from '../events.js';
+import { resolveParameters } from '../parameters.js';
+import type { AnalysisParameters } from '../parameters.js';
 import { parseDeployment, parseEvent } from './parse-record.js';
-import type { DeploymentRecord } from './parse-record.js';
-import type { Line } from './read-lines.js';
+import type { DeploymentRecord, Line } from './parse-record.js';
 import { RecordingError } from './recording-error.js';
 
 /** A line of the output: a verdict, or at the end the summary. */
