@@ -13,6 +13,7 @@ import { type ProblemCode, renderProblem, sendProblem } from './problem.js';
 const plainHost = /^[A-Za-z0-9._-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/;
 
 const discardSeconds = 10;
+const joinedBytesMax = 16 * 1024;
 
 const problemOf: Record<HostErrorCode, ProblemCode> = {
   'no-such-route': 'no-such-route',
@@ -76,8 +77,7 @@ export class Router {
   private answer(request: IncomingMessage, response: ServerResponse, answer: HostResponse): Promise<void> | undefined {
     this.writeHead(request, response, answer);
     if (answer.body === null || answer.body instanceof Uint8Array) {
-      // Head and body leave in one write.
-      response.end(answer.body ?? undefined);
+      endWith(response, answer.body);
       return undefined;
     }
     return sendBody(response, answer.body);
@@ -154,6 +154,13 @@ async function discard(request: IncomingMessage): Promise<void> {
     request.once('end', resolve).once('close', resolve).resume();
   });
   clearTimeout(timer);
+}
+
+/** As text, byte for byte, a short body joins the head in one write; as bytes it would be a second piece of it. */
+function endWith(response: ServerResponse, body: Uint8Array | null): void {
+  if (body === null) response.end();
+  else if (body.length > joinedBytesMax) response.end(body);
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
 }
 
 /** Passes the body on at the client's pace; rejects when the module fails midway. */
