@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import { InstanceServer } from './instance/instance-server.js';
+import { processUsage } from './instance/usage.js';
 import { installWebStandards } from './instance/web-standards.js';
 import { SocketWire } from './wire/wire.js';
 
@@ -14,4 +15,4 @@ installWebStandards();
 const socket = new Socket({ fd: socketDescriptor, readable: true, writable: true });
 // Not `process.exit`: a module could hold that up.
 socket.on('error', () => kill());
-new InstanceServer(new SocketWire(socket), () => kill());
+new InstanceServer(new SocketWire(socket), processUsage, () => kill());

@@ -1,8 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Duplex, Readable } from 'node:stream';
-import { ConsoleLines } from './console-lines.js';
+import type { Enclosure } from './enclosure.js';
 import { messageOf } from './errors.js';
-import type { ModuleLogEntry } from './module-log.js';
 import { processArguments } from './process-arguments.js';
 import type { LoadableRelease } from './release.js';
 import { SocketWire, type Wire } from './wire/wire.js';
@@ -12,18 +11,14 @@ const socketIndex = 3;
 const graceMilliseconds = 2000;
 
 /** The operating system's side of an instance: a child process with an empty environment, its output, and the socket to it. */
-export class InstanceProcess {
+export class InstanceProcess implements Enclosure {
   readonly pid: number | null;
   readonly wire: Wire;
-  /** How the process ended, in words, once it has. */
+  readonly output: Enclosure['output'];
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
 
-  /** @param log gets the module's console output. */
-  constructor(
-    release: LoadableRelease,
-    log: (level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], message: string) => void,
-  ) {
+  constructor(release: LoadableRelease) {
     this.#child = spawn(process.execPath, processArguments(release), {
       cwd: release.directory,
       env: {},
@@ -41,18 +36,13 @@ export class InstanceProcess {
     });
     socket.on('error', () => undefined);
     socket.once('close', () => this.#endSoon());
-    const dropped = (count: number) =>
-      log('warn', 'host', `${count} lines of output were left out: too many in a second.`);
-    new ConsoleLines(this.#child.stdout as Readable, (line) => log('info', 'module', line), dropped);
-    new ConsoleLines(this.#child.stderr as Readable, (line) => log('error', 'module', line), dropped);
+    this.output = { stdout: this.#child.stdout as Readable, stderr: this.#child.stderr as Readable };
   }
 
-  /** At once, whatever it does. */
   kill(): void {
     this.#child.kill('SIGKILL');
   }
 
-  /** Closes the socket, which ends the process; by force where that does not. */
   async end(): Promise<string> {
     this.wire.close();
     return this.ended;

@@ -1,11 +1,11 @@
 import { realpath } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
+import { enclose, type Enclosure } from './enclosure.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import type { HostRequest, HostResponse } from './http.js';
 import { CallError, InstanceLink } from './instance-link.js';
-import { InstanceProcess } from './instance-process.js';
 import {
   advance,
   canAdvance,
@@ -46,7 +46,7 @@ export interface InstanceContext {
 /** Requests that never reach the router's counters: of health and smoke tests. */
 const uncounted = () => undefined;
 
-/** One process of one release, from fetching the release until the process has ended. Made once, never raised again. */
+/** One process (or thread) of one release, from fetching the release until it has ended. Made once, never raised again. */
 export class Instance {
   readonly name: string;
   /** Resolves, with how, when a process that had been ready ended unasked. */
@@ -54,7 +54,7 @@ export class Instance {
   #reportCrash!: (how: string) => void;
   #lifecycle: Lifecycle = { state: 'fetching' };
   #release: LoadableRelease | null = null;
-  #process: InstanceProcess | null = null;
+  #enclosure: Enclosure | null = null;
   #link: InstanceLink | null = null;
   #pulse: Pulse | null = null;
   #cpuSeconds = 0;
@@ -98,7 +98,7 @@ export class Instance {
       error: lifecycle.state === 'failed' ? lifecycle.error : null,
       failureKind: lifecycle.state === 'failed' ? lifecycle.kind : null,
       crashes,
-      pid: this.#link?.open === true ? (this.#process?.pid ?? null) : null,
+      pid: this.#link?.open === true ? (this.#enclosure?.pid ?? null) : null,
     };
   }
 
@@ -108,24 +108,24 @@ export class Instance {
    * @throws LoadError with the phase that failed (the process is then ended), or the signal's reason.
    */
   async raise(signal: AbortSignal): Promise<void> {
-    const abandon = () => this.#process?.kill();
+    const abandon = () => this.#enclosure?.kill();
     signal.addEventListener('abort', abandon);
     try {
       await this.#raise(signal);
       signal.throwIfAborted();
-      if (this.#link?.open !== true) throw new LoadError('start', 'The process ended.');
+      if (this.#link?.open !== true) throw new LoadError('start', `${this.#what} ended.`);
     } catch (error) {
       this.#ending = true;
       const hasGone = this.#link?.open === false;
       this.#stopPulse();
-      this.#process?.kill();
-      const exit = await this.#process?.end();
+      this.#enclosure?.kill();
+      const exit = await this.#enclosure?.end();
       if (signal.aborted) {
         this.#advance({ event: 'retired' });
         throw signal.reason;
       }
       const kind = error instanceof LoadError ? error.kind : 'fetch';
-      const how = hasGone ? `The process ${this.#endReason ?? exit}.` : messageOf(error);
+      const how = hasGone ? `${this.#what} ${this.#endReason ?? exit}.` : messageOf(error);
       this.#advance({ event: 'failed', kind, error: how });
       throw new LoadError(kind, how);
     } finally {
@@ -193,7 +193,7 @@ export class Instance {
     );
     this.#ending = true;
     this.#stopPulse();
-    await this.#process?.end();
+    await this.#enclosure?.end();
     if (canAdvance(this.#lifecycle, 'retired')) this.#advance({ event: 'retired' });
   }
 
@@ -265,8 +265,8 @@ export class Instance {
   }
 
   #spawn(release: LoadableRelease): void {
-    this.#process = new InstanceProcess(release, (level, source, message) => this.#log(level, source, message));
-    this.#link = new InstanceLink(this.#process.wire, this.name, (broken) => void this.#gone(broken));
+    this.#enclosure = enclose(release, (level, source, message) => this.#log(level, source, message));
+    this.#link = new InstanceLink(this.#enclosure.wire, this.name, (broken) => void this.#gone(broken));
     this.#advance({ event: 'spawned' });
   }
 
@@ -300,10 +300,9 @@ export class Instance {
   }
 
   #observe({ cpuSeconds, rssBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
-    const pid = this.#process?.pid;
-    if (pid === undefined || pid === null || this.#ending) return;
-    this.context.traffic.observeProcess(
-      pid,
+    if (this.#enclosure === null || this.#ending) return;
+    this.context.traffic.observe(
+      this.#enclosure,
       Math.max(0, cpuSeconds - this.#cpuSeconds),
       rssBytes,
       eventLoopDelaySeconds,
@@ -322,7 +321,7 @@ export class Instance {
 
   #kill(reason: string): void {
     this.#endReason = `${reason}, and was ended`;
-    this.#process?.kill();
+    this.#enclosure?.kill();
   }
 
   /** The socket has ended unasked, and with it the instance; how the process ended is known a little later. */
@@ -332,16 +331,20 @@ export class Instance {
     this.#stopPulse();
     // While it is raised, the phase at hand fails; while it is retired, it is as good as gone.
     if (!canServe(this.#lifecycle)) return;
-    this.#advance({ event: 'failed', kind: null, error: 'The process ended.' });
-    const exit = await this.#process?.ended;
-    const how = `The process ${this.#endReason ?? exit}.`;
+    this.#advance({ event: 'failed', kind: null, error: `${this.#what} ended.` });
+    const exit = await this.#enclosure?.ended;
+    const how = `${this.#what} ${this.#endReason ?? exit}.`;
     this.#log('error', 'host', how);
     this.#reportCrash(how);
   }
 
+  get #what(): string {
+    return this.#release?.manifest.isolation === 'thread' ? 'The thread' : 'The process';
+  }
+
   #stopPulse(): void {
     this.#pulse?.stop();
-    if (this.#process?.pid != null) this.context.traffic.forgetProcess(this.#process.pid);
+    if (this.#enclosure !== null) this.context.traffic.forget(this.#enclosure);
   }
 
   #advance(event: LifecycleEvent): void {
@@ -351,6 +354,6 @@ export class Instance {
 
   #log(level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], message: string): void {
     const { module } = this.spec;
-    this.context.log({ level, source, module, release: this.name, pid: this.#process?.pid ?? null, message });
+    this.context.log({ level, source, module, release: this.name, pid: this.#enclosure?.pid ?? null, message });
   }
 }

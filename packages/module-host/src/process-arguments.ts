@@ -7,6 +7,9 @@ const packageUrl = new URL('../', import.meta.url);
 /** The compiled program that an instance runs; the same from src and from dist. */
 export const instanceProgram = fileURLToPath(new URL('dist/instance-main.js', packageUrl));
 
+/** The same as a worker thread's. */
+export const threadProgram = new URL('dist/thread-main.js', packageUrl);
+
 /** All that the program itself reads. */
 const programFiles = ['package.json', 'dist/instance-main.js', 'dist/instance', 'dist/wire'].map((path) =>
   fileURLToPath(new URL(path, packageUrl)),

@@ -1,6 +1,6 @@
 import { emptyLatencyHistogram, latencyBucketOf, type ReleaseSpec, type TrafficSample } from '@hotswap/agent-protocol';
 
-/** What one release experiences on this node, summed over the processes it had; counts are handed out once. */
+/** What one release experiences on this node, summed over the instances it had; counts are handed out once. */
 export class ReleaseTraffic {
   inFlight = 0;
   #requests = 0;
@@ -9,7 +9,7 @@ export class ReleaseTraffic {
   #latencySumSeconds = 0;
   #cpuSeconds: number | null = null;
   #eventLoopDelaySeconds: number | null = null;
-  #rssBytes = new Map<number, number>();
+  #rssBytes = new Map<object, number>();
 
   constructor(private readonly spec: ReleaseSpec) {}
 
@@ -21,15 +21,15 @@ export class ReleaseTraffic {
     this.#latencySumSeconds += seconds;
   }
 
-  /** @param cpuSeconds used since the process' statistics before. */
-  observeProcess(pid: number, cpuSeconds: number, rssBytes: number, eventLoopDelaySeconds: number): void {
+  /** @param cpuSeconds used since that instance's statistics before. */
+  observe(instance: object, cpuSeconds: number, rssBytes: number, eventLoopDelaySeconds: number): void {
     this.#cpuSeconds = (this.#cpuSeconds ?? 0) + cpuSeconds;
-    this.#rssBytes.set(pid, rssBytes);
+    this.#rssBytes.set(instance, rssBytes);
     this.#eventLoopDelaySeconds = Math.max(this.#eventLoopDelaySeconds ?? 0, eventLoopDelaySeconds);
   }
 
-  forgetProcess(pid: number): void {
-    this.#rssBytes.delete(pid);
+  forget(instance: object): void {
+    this.#rssBytes.delete(instance);
   }
 
   /** Counts since the last call; null where there is nothing to tell: no request, no process. */

@@ -13,6 +13,7 @@ import { type ProblemCode, renderProblem, sendProblem } from './problem.js';
 const plainHost = /^[A-Za-z0-9._-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/;
 
 const discardSeconds = 10;
+const joinedBytesMax = 16 * 1024;
 
 const problemOf: Record<HostErrorCode, ProblemCode> = {
   'no-such-route': 'no-such-route',
@@ -51,7 +52,7 @@ export class Router {
   handle(request: IncomingMessage, response: ServerResponse): void {
     this.inFlightCount++;
     const client = new Client();
-    response.once('close', () => {
+    response.on('close', () => {
       if (!response.writableFinished) client.leave();
       if (--this.inFlightCount === 0) this.whenIdle?.();
     });
@@ -67,20 +68,34 @@ export class Router {
         body,
         signal: client,
       })
-      .then((answer) => this.answer(request, response, answer))
-      .catch((error: unknown) => this.fail(request, response, client, error))
-      .then(() => (body !== null && !request.complete ? discard(request) : undefined))
+      .then(
+        (answer) => this.answer(request, response, client, answer),
+        (error: unknown) => this.fail(request, response, client, error),
+      )
+      .then(() => {
+        if (body !== null && !request.complete) discard(request);
+      })
       .catch((error: unknown) => this.options.log.error(`a request could not be ended: ${String(error)}`));
   }
 
-  private answer(request: IncomingMessage, response: ServerResponse, answer: HostResponse): Promise<void> | undefined {
-    this.writeHead(request, response, answer);
-    if (answer.body === null || answer.body instanceof Uint8Array) {
-      // Head and body leave in one write.
-      response.end(answer.body ?? undefined);
+  private answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    client: Client,
+    answer: HostResponse,
+  ): Promise<void> | undefined {
+    try {
+      this.writeHead(request, response, answer);
+    } catch (error) {
+      this.fail(request, response, client, error);
       return undefined;
     }
-    return sendBody(response, answer.body);
+    const { body } = answer;
+    if (body === null || body instanceof Uint8Array) {
+      endWith(response, body);
+      return undefined;
+    }
+    return sendBody(response, body).catch((error: unknown) => this.fail(request, response, client, error));
   }
 
   private writeHead(
@@ -148,12 +163,16 @@ function hasBody({ headers }: IncomingMessage): boolean {
  * Reads what is left of a body that the module did not want: to hang up on a client that is still sending would take the answer from it, and
  * the connection's next request stands behind. Who takes too long is hung up on.
  */
-async function discard(request: IncomingMessage): Promise<void> {
+function discard(request: IncomingMessage): void {
   const timer = setTimeout(() => request.destroy(), discardSeconds * 1000);
-  await new Promise<void>((resolve) => {
-    request.once('end', resolve).once('close', resolve).resume();
-  });
-  clearTimeout(timer);
+  request.once('close', () => clearTimeout(timer)).resume();
+}
+
+/** As text, byte for byte, a short body joins the head in one write; as bytes it would be a second piece of it. */
+function endWith(response: ServerResponse, body: Uint8Array | null): void {
+  if (body === null) response.end();
+  else if (body.length > joinedBytesMax) response.end(body);
+  else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
 }
 
 /** Passes the body on at the client's pace; rejects when the module fails midway. */
@@ -179,22 +198,23 @@ async function writable(response: ServerResponse): Promise<void> {
 /** A request's client: there, or gone. What an AbortController does, at a fraction of its price. */
 class Client implements ClientSignal {
   reason: Error | undefined;
-  private readonly listeners = new Set<() => void>();
+  private listener: (() => void) | null = null;
 
   get aborted(): boolean {
     return this.reason !== undefined;
   }
 
+  /** There is one who listens, the request's exchange. */
   addEventListener(_type: 'abort', listener: () => void): void {
-    this.listeners.add(listener);
+    this.listener = listener;
   }
 
-  removeEventListener(_type: 'abort', listener: () => void): void {
-    this.listeners.delete(listener);
+  removeEventListener(): void {
+    this.listener = null;
   }
 
   leave(): void {
     this.reason = new Error('the client went away');
-    for (const listener of [...this.listeners]) listener();
+    this.listener?.();
   }
 }

@@ -14,6 +14,7 @@ import type { Wire } from '../wire/wire.js';
 import { EventLoopDelay } from './event-loop-delay.js';
 import { deepFreeze, importModule } from './module.js';
 import { ServedRequest } from './served-request.js';
+import type { Usage } from './usage.js';
 
 /** The instance's end of the wire: does what the kernel asks, with the module that the first call loads. */
 export class InstanceServer {
@@ -24,7 +25,11 @@ export class InstanceServer {
   readonly #writer: FrameWriter;
   readonly #context: ModuleContext = { waitUntil: (promise) => this.#keepAlive(promise) };
 
-  constructor(wire: Wire, onEnd: () => void) {
+  constructor(
+    wire: Wire,
+    private readonly usage: () => Usage,
+    onEnd: () => void,
+  ) {
     this.#writer = new FrameWriter(wire);
     const reader = new FrameReader(2 ** 30, (frame) => this.#receive(frame));
     wire.listen((bytes) => reader.push(bytes), onEnd);
@@ -96,10 +101,8 @@ export class InstanceServer {
   }
 
   #statistics(): InstanceStatistics {
-    const { user, system } = process.cpuUsage();
     return {
-      cpuSeconds: (user + system) / 1e6,
-      rssBytes: process.memoryUsage.rss(),
+      ...this.usage(),
       eventLoopDelaySeconds: this.#eventLoopDelay.takeSeconds(),
     };
   }

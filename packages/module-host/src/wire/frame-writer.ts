@@ -48,8 +48,7 @@ export class FrameWriter {
 
   flush(): void {
     if (this.#pending.length === 0) return;
-    // Memory of its own, not of the pool: a wire may hand it over.
-    const batch = Buffer.allocUnsafeSlow(this.#bytes);
+    const batch = this.wire.allocate(this.#bytes);
     let at = 0;
     for (const frame of this.#pending) at = encode(frame, batch, at);
     this.#pending = [];

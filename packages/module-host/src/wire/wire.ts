@@ -3,6 +3,8 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 
 /** What carries batches of frames between kernel and instance, in order. Its end is told once, whoever ends it. */
 export interface Wire {
+  /** Memory for a batch. */
+  allocate(bytes: number): Buffer;
   /** The batch must not be touched afterwards. After the end it is dropped. */
   send(batch: Buffer): void;
   /** Ends it, dropping what is not read yet. */
@@ -13,6 +15,10 @@ export interface Wire {
 /** Between processes. */
 export class SocketWire implements Wire {
   constructor(private readonly socket: Duplex) {}
+
+  allocate(bytes: number): Buffer {
+    return Buffer.allocUnsafe(bytes);
+  }
 
   send(batch: Buffer): void {
     if (this.socket.writable) this.socket.write(batch);
@@ -37,6 +43,11 @@ export class SocketWire implements Wire {
 /** Between threads: a batch changes hands without being copied. */
 export class PortWire implements Wire {
   constructor(private readonly port: MessagePort | Worker) {}
+
+  /** Of its own, not of the pool: it is handed over. */
+  allocate(bytes: number): Buffer {
+    return Buffer.allocUnsafeSlow(bytes);
+  }
 
   send(batch: Buffer): void {
     this.port.postMessage(batch.buffer, [batch.buffer as ArrayBuffer]);

@@ -1,0 +1,49 @@
+import { Worker } from 'node:worker_threads';
+import type { Enclosure } from './enclosure.js';
+import { messageOf } from './errors.js';
+import { threadProgram } from './process-arguments.js';
+import type { LoadableRelease } from './release.js';
+import { PortWire, type Wire } from './wire/wire.js';
+
+/**
+ * A thread of the kernel's process: cheaper to start and to run than a process, and no more than a fence against mistakes. It has its own heap limit and an
+ * empty environment, but not the permission model; and some ways to fill a heap end the kernel with it. Only for modules that are trusted like the kernel.
+ */
+export class InstanceThread implements Enclosure {
+  readonly pid = null;
+  readonly wire: Wire;
+  readonly ended: Promise<string>;
+  readonly output: Enclosure['output'];
+  readonly #worker: Worker;
+
+  constructor({ spec, manifest }: LoadableRelease) {
+    this.#worker = new Worker(threadProgram, {
+      name: `${spec.module}@${spec.version}`,
+      env: {},
+      argv: [],
+      execArgv: [],
+      stdout: true,
+      stderr: true,
+      // The young generation is three semi-spaces; small, as in a process.
+      resourceLimits: { maxOldGenerationSizeMb: manifest.limits.memoryMiB, maxYoungGenerationSizeMb: 12 },
+    });
+    this.output = this.#worker;
+    this.wire = new PortWire(this.#worker);
+    let failure: string | null = null;
+    this.#worker.on('error', (error: unknown) => (failure = messageOf(error)));
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', (code) =>
+        resolve(failure === null ? `ended with exit code ${code}` : `ended: ${failure}`),
+      );
+    });
+  }
+
+  kill(): void {
+    void this.#worker.terminate();
+  }
+
+  async end(): Promise<string> {
+    await this.#worker.terminate();
+    return this.ended;
+  }
+}
