@@ -8,20 +8,20 @@ export function delegateTo<Light extends object, Native extends object>(
   nativeOf: (object: Light) => Native,
 ): void {
   const own = light.prototype as Record<PropertyKey, unknown>;
-  for (const [name, { get, value }] of Object.entries(Object.getOwnPropertyDescriptors(native.prototype))) {
+  for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(native.prototype))) {
     if (Object.hasOwn(own, name)) {
       // As members of the standard's interfaces are.
       Object.defineProperty(own, name, { enumerable: true });
-    } else if (get !== undefined) {
+    } else if (property.get !== undefined) {
       Object.defineProperty(own, name, {
         get(this: Light): unknown {
-          return get.call(nativeOf(this));
+          return property.get?.call(nativeOf(this));
         },
         enumerable: true,
         configurable: true,
       });
-    } else if (typeof value === 'function') {
-      const method = value as (...values: unknown[]) => unknown;
+    } else if (typeof property.value === 'function') {
+      const method = property.value as (...values: unknown[]) => unknown;
       Object.defineProperty(own, name, {
         value(this: Light, ...values: unknown[]): unknown {
           return method.apply(nativeOf(this), values);
