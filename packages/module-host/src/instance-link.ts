@@ -15,7 +15,7 @@ export class CallError extends Error {
 /** The kernel's end of the wire to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
 export class InstanceLink {
   readonly exchanges = new Map<number, Exchange>();
-  #calls = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
+  #calls = new Map<number, { resolve(result: Buffer): void; reject(error: Error): void }>();
   #lastId = 0;
   #open = true;
   #closed: string | null = null;
@@ -50,18 +50,37 @@ export class InstanceLink {
 
   /** @throws CallError */
   async call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
+    const answer = await this.#ask(call.call, timeoutSeconds, (id) =>
+      this.#writer.writeJson(frameTypes.call, id, call),
+    );
+    return parseJson(answer);
+  }
+
+  /** The module's state, as bytes that only `restore` understands. @throws CallError */
+  async snapshot(timeoutSeconds: number): Promise<Buffer> {
+    return this.#ask('snapshot', timeoutSeconds, (id) =>
+      this.#writer.writeJson(frameTypes.call, id, { call: 'snapshot' } satisfies InstanceCall),
+    );
+  }
+
+  /** @throws CallError */
+  async restore(state: Buffer, timeoutSeconds: number): Promise<void> {
+    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, state));
+  }
+
+  async #ask(what: string, timeoutSeconds: number, write: (id: number) => void): Promise<Buffer> {
     if (!this.#open) throw new CallError(this.#closed ?? 'The instance has gone.');
     const id = this.#nextId();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(id);
-        reject(new CallError(`${call.call} took longer than ${timeoutSeconds} s.`));
+        reject(new CallError(`${what} took longer than ${timeoutSeconds} s.`));
       }, timeoutSeconds * 1000);
       this.#calls.set(id, {
         resolve: (result) => (clearTimeout(timer), resolve(result)),
         reject: (error) => (clearTimeout(timer), reject(error)),
       });
-      this.#writer.writeJson(frameTypes.call, id, call);
+      write(id);
     });
   }
 
@@ -115,7 +134,7 @@ export class InstanceLink {
     // What was given up may still be answered for a while.
     if (call === undefined) return;
     this.#calls.delete(frame.id);
-    if (frame.type === frameTypes.done) call.resolve(parseJson(frame.payload));
+    if (frame.type === frameTypes.done) call.resolve(frame.payload);
     else call.reject(new CallError(String((parseJson(frame.payload) as Failure).message)));
   }
 

@@ -38,7 +38,7 @@ export interface InstanceContext {
   measure: MeasurePhase;
   log: ModuleLog;
   timing: HostTiming;
-  traffic: ReleaseTraffic;
+  traffic: Pick<ReleaseTraffic, 'observe' | 'forget'>;
   /** Something that the report tells has changed. */
   onChange(): void;
 }
@@ -86,6 +86,16 @@ export class Instance {
   get manifest(): LoadableRelease['manifest'] {
     if (this.#release === null) throw new Error(`${this.name} is not fetched yet.`);
     return this.#release.manifest;
+  }
+
+  /** Null: its module declares no state. */
+  get handoverSeconds(): number | null {
+    return this.manifest.state?.handoverSeconds ?? null;
+  }
+
+  /** The header by which requests keep to one release; null: each is drawn for itself. */
+  get affinityHeader(): string | null {
+    return this.manifest.affinity?.header ?? null;
   }
 
   report(crashes: number): InstanceReport | null {
@@ -153,11 +163,41 @@ export class Instance {
     this.#advance({ event: 'activated' });
   }
 
-  /** From active to deactivated, at once; the module's background work is told to end, and what is in flight may take so many seconds. */
-  deactivate(drainSeconds: number): void {
-    this.#standDown();
+  /** From active to deactivated, at once; resolves when the module's background work has been told to end, or did not answer in time. It still serves. */
+  async standDown(): Promise<void> {
+    this.#advance({ event: 'deactivated' });
+    await this.#hook('deactivate', this.context.timing.stopSeconds).catch((error: unknown) =>
+      this.#log('warn', 'host', `Deactivating failed: ${messageOf(error)}`),
+    );
+  }
+
+  /** It was replaced: what is in flight may take so many seconds. */
+  coolDown(drainSeconds: number): void {
     const { signal } = (this.#cooling = new AbortController());
     void this.#measure('drain', () => this.#drain(drainSeconds, signal));
+  }
+
+  /** Waits until nothing is in flight, nor given to `waitUntil`, and takes its state. @throws Error when that takes longer, or its `snapshot` fails. */
+  async snapshot(seconds: number): Promise<Buffer> {
+    const until = performance.now() + seconds * 1000;
+    const link = this.#link;
+    if (link === null) throw new CallError('The instance has no process.');
+    const deadline = AbortSignal.timeout(Math.round(seconds * 1000));
+    await link.idle(deadline);
+    if (deadline.aborted) throw new CallError(`${link.exchanges.size} requests had not ended after ${seconds} s.`);
+    await this.#hook('settle', Math.max(0.001, (until - performance.now()) / 1000));
+    return link.snapshot(Math.max(0.001, (until - performance.now()) / 1000));
+  }
+
+  /** What it has now, whatever is in flight. */
+  async sketch(seconds: number): Promise<Buffer> {
+    if (this.#link === null) throw new CallError('The instance has no process.');
+    return this.#link.snapshot(seconds);
+  }
+
+  async restore(state: Buffer, seconds: number): Promise<void> {
+    if (this.#link === null) throw new CallError('The instance has no process.');
+    await this.#link.restore(state, seconds);
   }
 
   /** Ends what is in flight, whoever still waits for it. */
@@ -178,7 +218,7 @@ export class Instance {
   async #retire(drainSeconds: number): Promise<void> {
     const startedAt = performance.now();
     const wasActive = this.#lifecycle.state === 'active';
-    if (wasActive) this.#standDown();
+    if (wasActive) void this.standDown();
     this.#cooling.abort();
     if (canAdvance(this.#lifecycle, 'drain')) this.#advance({ event: 'drain' });
     const drain = () => this.#drain(drainSeconds, null);
@@ -195,13 +235,6 @@ export class Instance {
     this.#stopPulse();
     await this.#enclosure?.end();
     if (canAdvance(this.#lifecycle, 'retired')) this.#advance({ event: 'retired' });
-  }
-
-  #standDown(): void {
-    this.#advance({ event: 'deactivated' });
-    void this.#hook('deactivate', this.context.timing.stopSeconds).catch((error: unknown) =>
-      this.#log('warn', 'host', `Deactivating failed: ${messageOf(error)}`),
-    );
   }
 
   /** Waits until nothing is in flight; after so many seconds cuts what was so at the beginning, unless the signal is aborted before. */

@@ -1,11 +1,13 @@
-import type { ModuleAssignment, ModuleReport, ReleaseSpec, TrafficSample } from '@hotswap/agent-protocol';
+import type { ModuleAssignment, ModuleReport, ReleaseSpec, TrafficRole, TrafficSample } from '@hotswap/agent-protocol';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } from './http.js';
 import type { Instance, InstanceContext, LoadRelease } from './instance.js';
 import { phaseMeasure, type MeasurePhase, type Phase } from './phase.js';
+import { handOver, Hold } from './handover.js';
 import { ReleaseKeeper } from './release-keeper.js';
 import { ReleaseTraffic } from './traffic.js';
+import { shareDraw } from './share-draw.js';
 import { WarmList } from './warm-list.js';
 
 export interface SlotContext extends Pick<InstanceContext, 'log' | 'timing' | 'onChange'> {
@@ -30,6 +32,11 @@ export class ModuleSlot {
   #active: Instance | null = null;
   #candidate: Instance | null = null;
   #candidatePercent = 0;
+  /** A second instance of the active release, beside the candidate to be compared with it. Never activated. */
+  #twinKeeper: ReleaseKeeper | null = null;
+  #twin: Instance | null = null;
+  /** While state is handed over, requests wait here. */
+  #hold: Hold | null = null;
   /** What the pointer was last set to; kept started until it is set to what is asked for. */
   #lastActive: ReleaseSpec | null = null;
   #hasServedActive = false;
@@ -57,7 +64,8 @@ export class ModuleSlot {
 
   /** Rejects with, or throws, a HostError or the request signal's reason. */
   handle(request: HostRequest): Promise<HostResponse> {
-    const instance = this.#choose();
+    if (this.#hold !== null) return this.#hold.wait().then(() => this.handle(request));
+    const { role, instance } = this.#choose(request);
     if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
     if (request.signal.aborted) throw request.signal.reason;
     const { name, manifest } = instance;
@@ -72,7 +80,7 @@ export class ModuleSlot {
       throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
     if (request.body !== null && (contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
-    const traffic = this.#trafficOf(instance.spec);
+    const traffic = this.#trafficOf(instance.spec, role);
     traffic.inFlight++;
     this.#inFlight++;
     return instance.send(request, ({ outcome, seconds }: ExchangeResult) => {
@@ -87,6 +95,7 @@ export class ModuleSlot {
     const candidate = this.#candidate?.serving === true ? this.#candidate.spec.digest : null;
     const instances = [
       ...[...this.#keepers.values()].map((keeper) => keeper.report()),
+      ...[this.#twinKeeper?.report() ?? null].map((report) => report && { ...report, twin: true }),
       ...[...this.#draining.keys()].map((instance) => instance.report(0)),
     ];
     return {
@@ -94,6 +103,7 @@ export class ModuleSlot {
       active,
       candidate,
       candidatePercent: candidate === null ? 0 : this.#candidatePercent,
+      ...(this.#twin?.serving === true ? { twin: true } : {}),
       servingFallback: active !== null && !this.#hasServedActive && active !== this.#assignment?.active?.digest,
       instances: instances.filter((instance) => instance !== null),
     };
@@ -101,11 +111,10 @@ export class ModuleSlot {
 
   takeTraffic(): TrafficSample[] {
     const samples: TrafficSample[] = [];
-    for (const [digest, traffic] of this.#traffic) {
+    for (const [key, traffic] of this.#traffic) {
       const sample = traffic.take();
-      if (sample !== null)
-        samples.push({ ...sample, role: digest === this.#candidate?.spec.digest ? 'candidate' : 'active' });
-      else if (!this.#isRunning(digest)) this.#traffic.delete(digest);
+      if (sample !== null) samples.push(sample);
+      else if (!this.#isRunning(traffic.digest)) this.#traffic.delete(key);
     }
     return samples;
   }
@@ -114,15 +123,14 @@ export class ModuleSlot {
   get settled(): boolean {
     if (this.#isDue || this.#isFlipping) return false;
     const target = this.#flipTarget();
-    return (
-      (target === null || target === this.#active) && [...this.#keepers.values()].every((keeper) => keeper.settled)
-    );
+    const isReached = target === null || (target === this.#active && target.state === 'active');
+    return isReached && this.#allKeepers.every((keeper) => keeper.settled);
   }
 
   /** Nothing is left of the module: it was taken off, its last process has ended, its last counts are taken. */
   get isGone(): boolean {
     const parts = [this.#keepers, this.#draining, this.#traffic];
-    return !this.isWanted && !this.#isDue && parts.every((part) => part.size === 0);
+    return !this.isWanted && !this.#isDue && this.#twinKeeper === null && parts.every((part) => part.size === 0);
   }
 
   get isWanted(): boolean {
@@ -131,7 +139,7 @@ export class ModuleSlot {
 
   async close(drainSeconds: number): Promise<void> {
     this.#closeDrainSeconds = drainSeconds;
-    const finished = [...this.#keepers.values()].map((keeper) => keeper.finished);
+    const finished = this.#allKeepers.map((keeper) => keeper.finished);
     this.#reconcile();
     // What was draining before has its own, perhaps longer, time.
     const hurry = setTimeout(() => this.#draining.forEach((_, instance) => instance.cut()), drainSeconds * 1000);
@@ -139,11 +147,14 @@ export class ModuleSlot {
     clearTimeout(hurry);
   }
 
-  /** The draw comes before anything else is looked at: what a release experiences must not depend on which one was drawn. */
-  #choose(): Instance | null {
-    const drawn = Math.random() * 100 < this.#candidatePercent;
-    if (drawn && this.#candidate?.serving === true) return this.#candidate;
-    return this.#active?.serving === true ? this.#active : null;
+  /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. Candidate and twin have equal shares. */
+  #choose(request: HostRequest): { role: TrafficRole; instance: Instance | null } {
+    const share = this.#candidatePercent;
+    const draw = share === 0 ? 100 : shareDraw(request, this.#active?.affinityHeader ?? null, this.module);
+    if (draw < share && this.#candidate?.serving === true) return { role: 'candidate', instance: this.#candidate };
+    if (draw >= share && draw < 2 * share && share <= 50 && this.#twin?.serving === true)
+      return { role: 'twin', instance: this.#twin };
+    return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
   }
 
   #changed(): void {
@@ -164,21 +175,47 @@ export class ModuleSlot {
     for (const [digest, keeper] of this.#keepers) if (!wanted.has(digest)) this.#release(keeper);
     for (const spec of wanted.values()) {
       if (this.#keepers.has(spec.digest)) continue;
-      this.#keepers.set(spec.digest, new ReleaseKeeper(spec, this.#instanceContext(spec)));
+      this.#keepers.set(spec.digest, new ReleaseKeeper(spec, this.#instanceContext(spec, false)));
     }
+    this.#keepTwin();
     this.#updateWarm();
     const target = this.#flipTarget();
-    if (target !== null && target !== this.#active && !this.#isFlipping) void this.#flip(target);
+    // One that was deactivated for another that then failed has to be activated again.
+    if (target !== null && (target !== this.#active || target.state !== 'active') && !this.#isFlipping)
+      void this.#flip(target);
   }
 
-  #instanceContext(spec: ReleaseSpec): InstanceContext {
+  #keepTwin(): void {
+    const { active, candidate, twin = false } = this.#assignment ?? {};
+    const wanted = this.isWanted && twin && candidate ? (active ?? null) : null;
+    if (this.#twinKeeper !== null && this.#twinKeeper.spec.digest !== wanted?.digest) {
+      const instance = this.#twinKeeper.release();
+      this.#twinKeeper = null;
+      if (instance !== null) this.#retire(instance);
+    }
+    // It may take a share of what is active now, so it waits until that is.
+    if (wanted !== null && this.#active?.spec.digest === wanted.digest)
+      this.#twinKeeper ??= new ReleaseKeeper(wanted, this.#instanceContext(wanted, true));
+    this.#twin = this.#twinKeeper?.ready ?? null;
+  }
+
+  #instanceContext(spec: ReleaseSpec, isTwin: boolean): InstanceContext {
     const { load, log, timing } = this.context;
     return {
       load: (wanted, signal) => load(wanted, signal, this.#traceparent),
       log,
       timing,
       measure: this.#measure,
-      traffic: this.#trafficOf(spec),
+      traffic: {
+        observe: (instance, ...figures) => {
+          // It may have been a candidate before.
+          for (const traffic of this.#traffic.values()) traffic.forget(instance);
+          this.#trafficOf(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
+        },
+        forget: (instance) => {
+          for (const traffic of this.#traffic.values()) traffic.forget(instance);
+        },
+      },
       onChange: () => this.#changed(),
     };
   }
@@ -220,10 +257,7 @@ export class ModuleSlot {
   async #flip(next: Instance): Promise<void> {
     this.#isFlipping = true;
     try {
-      await this.#measure('activate', next.spec, async () => {
-        await next.activate();
-        this.#pointTo(next);
-      });
+      await this.#measure('activate', next.spec, () => this.#replaceBy(next));
     } catch (error) {
       const keeper = this.#keepers.get(next.spec.digest);
       // One that has died meanwhile is its keeper's business.
@@ -236,13 +270,27 @@ export class ModuleSlot {
     }
   }
 
+  /** Background work ends in the one before it begins in the other; requests are served all the while, or held while state changes hands. */
+  async #replaceBy(next: Instance): Promise<void> {
+    const previous = this.#active === next ? null : this.#active;
+    const isHandedOver = previous !== null && next.handoverSeconds !== null && previous.handoverSeconds !== null;
+    try {
+      if (isHandedOver) await handOver(previous, next, () => (this.#hold = new Hold(previous)));
+      else if (previous?.state === 'active') await previous.standDown();
+      await next.activate();
+      this.#pointTo(next, previous);
+    } finally {
+      this.#hold?.release();
+      this.#hold = null;
+    }
+  }
+
   /** To an instance that was just activated, unless something else is asked for by now. */
-  #pointTo(next: Instance): void {
-    if (this.#flipTarget() !== next) return this.#deactivate(next);
-    const previous = this.#active;
+  #pointTo(next: Instance, previous: Instance | null): void {
+    if (this.#flipTarget() !== next) return void next.standDown();
     this.#active = next;
     this.#tellFlip(next, previous);
-    if (previous?.state === 'active') this.#deactivate(previous);
+    if (previous?.state === 'deactivated') previous.coolDown(this.#drainSeconds);
     this.#lastActive = next.spec;
     this.route = next.manifest.route;
     if (next.spec.digest === this.#assignment?.active?.digest) this.#hasServedActive = true;
@@ -260,10 +308,6 @@ export class ModuleSlot {
       pid: next.report(0)?.pid ?? null,
       message,
     });
-  }
-
-  #deactivate(instance: Instance): void {
-    instance.deactivate(this.#drainSeconds);
   }
 
   #release(keeper: ReleaseKeeper): void {
@@ -297,12 +341,23 @@ export class ModuleSlot {
   }
 
   #isRunning(digest: string): boolean {
-    return this.#keepers.has(digest) || [...this.#draining.keys()].some((instance) => instance.spec.digest === digest);
+    const drained = [...this.#draining.keys()].map(({ spec }) => spec.digest);
+    return [...this.#allKeepers.map(({ spec }) => spec.digest), ...drained].includes(digest);
   }
 
-  #trafficOf(spec: ReleaseSpec): ReleaseTraffic {
-    let traffic = this.#traffic.get(spec.digest);
-    if (traffic === undefined) this.#traffic.set(spec.digest, (traffic = new ReleaseTraffic(spec)));
+  get #allKeepers(): ReleaseKeeper[] {
+    return [...this.#keepers.values(), ...(this.#twinKeeper === null ? [] : [this.#twinKeeper])];
+  }
+
+  #roleOf({ digest }: ReleaseSpec): TrafficRole {
+    const isCandidate = this.#assignment?.candidate?.digest === digest && this.#active?.spec.digest !== digest;
+    return isCandidate ? 'candidate' : 'active';
+  }
+
+  #trafficOf(spec: ReleaseSpec, role: TrafficRole): ReleaseTraffic {
+    const key = `${role} ${spec.digest}`;
+    let traffic = this.#traffic.get(key);
+    if (traffic === undefined) this.#traffic.set(key, (traffic = new ReleaseTraffic(spec, role)));
     return traffic;
   }
 }

@@ -1,6 +1,12 @@
-import { emptyLatencyHistogram, latencyBucketOf, type ReleaseSpec, type TrafficSample } from '@hotswap/agent-protocol';
+import {
+  emptyLatencyHistogram,
+  latencyBucketOf,
+  type ReleaseSpec,
+  type TrafficRole,
+  type TrafficSample,
+} from '@hotswap/agent-protocol';
 
-/** What one release experiences on this node, summed over the instances it had; counts are handed out once. */
+/** What one release experiences on this node in one role, summed over the instances it had; counts are handed out once. */
 export class ReleaseTraffic {
   inFlight = 0;
   #requests = 0;
@@ -11,7 +17,14 @@ export class ReleaseTraffic {
   #eventLoopDelaySeconds: number | null = null;
   #rssBytes = new Map<object, number>();
 
-  constructor(private readonly spec: ReleaseSpec) {}
+  constructor(
+    private readonly spec: ReleaseSpec,
+    private readonly role: TrafficRole,
+  ) {}
+
+  get digest(): string {
+    return this.spec.digest;
+  }
 
   /** A request is over: its answer was passed on, broke off, or will never come. `seconds` until the answer's head, or until there was none. */
   count(seconds: number, failed: boolean): void {
@@ -39,6 +52,7 @@ export class ReleaseTraffic {
       module: this.spec.module,
       release: this.spec.digest,
       version: this.spec.version,
+      ...(this.role === 'active' ? {} : { role: this.role }),
       requests: this.#requests,
       failures: this.#failures,
       latency: this.#latency,

@@ -16,6 +16,10 @@ export interface Manifest {
   /** `path: null`: nothing is requested, the module's own `health()` decides alone. */
   health: { path: string | null; timeoutSeconds: number };
   smoke: SmokeCheck[];
+  /** Left out: every request is given to a release by chance. */
+  affinity?: { header: string };
+  /** The module has `snapshot` and `restore`: an instance hands its state to the one that replaces it. Left out: it has none. */
+  state?: { handoverSeconds: number };
 }
 
 export interface SmokeCheck {

@@ -1,3 +1,4 @@
+import { deserialize, serialize } from 'node:v8';
 import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import { FrameReader } from '../wire/frame-reader.js';
@@ -38,6 +39,7 @@ export class InstanceServer {
   #receive(frame: Frame): void {
     if (frame.type === frameTypes.request) void this.#serve(frame.id, decodeRequestHead(frame.payload));
     else if (frame.type === frameTypes.call) void this.#answerCall(frame.id, parseJson(frame.payload) as InstanceCall);
+    else if (frame.type === frameTypes.restore) void this.#restore(frame.id, frame.payload);
     else this.#requests.get(frame.id)?.receive(frame);
   }
 
@@ -50,8 +52,30 @@ export class InstanceServer {
   }
 
   async #answerCall(id: number, call: InstanceCall): Promise<void> {
+    await this.#tell(id, async () => {
+      if (call.call === 'snapshot') this.#writer.write(frameTypes.done, id, serialize(await this.#snapshot()));
+      else this.#writer.writeJson(frameTypes.done, id, (await this.#call(call)) ?? null);
+    });
+  }
+
+  async #restore(id: number, state: Buffer): Promise<void> {
+    await this.#tell(id, async () => {
+      const { module } = this.#loaded;
+      if (module.restore === undefined) throw new Error('The default export has no function "restore".');
+      await module.restore(deserialize(state));
+      this.#writer.writeJson(frameTypes.done, id, null);
+    });
+  }
+
+  async #snapshot(): Promise<unknown> {
+    const { module } = this.#loaded;
+    if (module.snapshot === undefined) throw new Error('The default export has no function "snapshot".');
+    return module.snapshot();
+  }
+
+  async #tell(id: number, answer: () => Promise<void>): Promise<void> {
     try {
-      this.#writer.writeJson(frameTypes.done, id, (await this.#call(call)) ?? null);
+      await answer();
     } catch (error) {
       console.error(error);
       this.#writer.writeJson(frameTypes.failed, id, {
@@ -60,7 +84,7 @@ export class InstanceServer {
     }
   }
 
-  async #call(call: InstanceCall): Promise<unknown> {
+  async #call(call: Exclude<InstanceCall, { call: 'snapshot' }>): Promise<unknown> {
     switch (call.call) {
       case 'load':
         return this.#load(call.entryUrl, call.env);

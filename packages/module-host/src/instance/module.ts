@@ -1,6 +1,6 @@
 import type { Module } from '@hotswap/module-kit';
 
-const optionalFunctions = ['start', 'activate', 'deactivate', 'stop', 'health'] as const;
+const optionalFunctions = ['start', 'activate', 'deactivate', 'stop', 'health', 'snapshot', 'restore'] as const;
 
 /** Evaluates the bundle. @throws Error when it does not export what a module has to. */
 export async function importModule(entryUrl: string): Promise<Module> {

@@ -32,12 +32,14 @@ export const frameTypes = {
   credit: 10,
   /** I: `u32 length of the head | ResponseHead | the whole body`: a short answer, complete; needs no credit. */
   answer: 11,
+  /** K: a call with what an instance answered to `snapshot`. */
+  restore: 12,
 } as const;
 
 export type FrameType = (typeof frameTypes)[keyof typeof frameTypes];
 
-/** Largest frame that the kernel takes from an instance: heads are far smaller, bodies come in pieces. */
-export const frameBytesMax = 1024 * 1024;
+/** Largest frame that the kernel takes from an instance: a state that is handed over; heads are far smaller, bodies come in pieces. */
+export const frameBytesMax = 64 * 1024 * 1024;
 
 export const frameHeaderBytes = 9;
 

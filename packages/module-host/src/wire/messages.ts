@@ -9,6 +9,8 @@ export type InstanceCall =
   | { call: 'deactivate' }
   /** Answered when every promise given to `ctx.waitUntil` has settled. */
   | { call: 'settle' }
+  /** Answered with the state's bytes, not with JSON. */
+  | { call: 'snapshot' }
   | { call: 'stop' }
   | { call: 'ping' };
 
