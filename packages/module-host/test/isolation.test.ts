@@ -26,7 +26,8 @@ describe('An instance that dies', () => {
     ['/exit', /exit code 3/],
     ['/reject', /exit code 1/],
     ['/garbage', /protocol/],
-    ['/heap', /SIGABRT|exit code/],
+    // On a busy machine the collector's last efforts may take so long that the watchdog is first.
+    ['/heap', /SIGABRT|exit code|did not respond/],
   ])('by %s fails what is pending in it at once, and is started again', async (path, error) => {
     const one = fixture.release('shop@1.0.0', breakable, { limits: { memoryMiB: 32 } });
     await fixture.reach(one);
