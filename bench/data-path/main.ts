@@ -22,7 +22,13 @@ const server = (name: string) => join(here, 'servers', name);
 const bin = (name: string) => join(here, 'node_modules/.bin', name);
 const hosted = (isolation: string): Contender => ({
   name: isolation,
-  command: [process.execPath, join(here, 'dist/hosted-node.js'), isolation, server('module.mjs')],
+  command: [
+    process.execPath,
+    '--max-semi-space-size=4',
+    join(here, 'dist/hosted-node.js'),
+    isolation,
+    server('module.mjs'),
+  ],
   port: null,
   path: '/m/',
 });

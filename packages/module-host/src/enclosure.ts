@@ -1,10 +1,5 @@
-import { ConsoleLines } from './console-lines.js';
-import { InstanceProcess } from './instance-process.js';
-import { InstanceThread } from './instance-thread.js';
-import type { ModuleLogEntry } from './module-log.js';
-import type { LoadableRelease } from './release.js';
-import type { Wire } from './wire/wire.js';
 import type { Readable } from 'node:stream';
+import type { Wire } from './wire/wire.js';
 
 /** What an instance runs in: a process of its own, or a thread of the kernel's. */
 export interface Enclosure {
@@ -19,19 +14,4 @@ export interface Enclosure {
   kill(): void;
   /** Closes the wire, which ends it; by force where that does not. */
   end(): Promise<string>;
-}
-
-/** @param log gets the module's console output. */
-export function enclose(
-  release: LoadableRelease,
-  log: (level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], message: string) => void,
-): Enclosure {
-  const enclosure =
-    release.manifest.isolation === 'thread' ? new InstanceThread(release) : new InstanceProcess(release);
-  const { stdout, stderr } = enclosure.output;
-  const dropped = (count: number) =>
-    log('warn', 'host', `${count} lines of output were left out: too many in a second.`);
-  new ConsoleLines(stdout, (line) => log('info', 'module', line), dropped);
-  new ConsoleLines(stderr, (line) => log('error', 'module', line), dropped);
-  return enclosure;
 }

@@ -1,7 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
-import { enclose, type Enclosure } from './enclosure.js';
+import { enclose } from './enclose.js';
+import type { Enclosure } from './enclosure.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import type { HostRequest, HostResponse } from './http.js';

@@ -52,7 +52,7 @@ export class ReleaseTraffic {
       module: this.spec.module,
       release: this.spec.digest,
       version: this.spec.version,
-      ...(this.role === 'active' ? {} : { role: this.role }),
+      role: this.role,
       requests: this.#requests,
       failures: this.#failures,
       latency: this.#latency,
