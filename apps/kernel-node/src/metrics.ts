@@ -57,10 +57,19 @@ export class Metrics {
       this.requests.inc(labels, sample.requests);
       this.failures.inc(labels, sample.failures);
       this.cpu.inc(labels, sample.cpuSeconds ?? 0);
-      this.inFlight.set(labels, sample.inFlight);
-      this.memory.set(labels, sample.rssBytes ?? 0);
-      this.eventLoopDelay.set(labels, sample.eventLoopDelaySeconds ?? 0);
       this.latency.add(labels, sample.latency, sample.latencySumSeconds);
+      // Of one version there may be a twin beside the active instance: their gauges are told together.
+      const same = samples.filter(({ module, version }) => module === sample.module && version === sample.version);
+      const sum = (of: (each: TrafficSample) => number) => same.reduce((total, each) => total + of(each), 0);
+      this.inFlight.set(
+        labels,
+        sum(({ inFlight }) => inFlight),
+      );
+      this.memory.set(
+        labels,
+        sum(({ rssBytes }) => rssBytes ?? 0),
+      );
+      this.eventLoopDelay.set(labels, Math.max(...same.map((each) => each.eventLoopDelaySeconds ?? 0)));
     }
   }
 
