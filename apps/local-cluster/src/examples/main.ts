@@ -1,28 +1,39 @@
 // The examples for clusters that are not npm start's, such as docker-compose.yml's:
-//   node main.js trust --key FILE --trust FILE     makes the signing key, once, and a trust file that trusts it
-//   node main.js publish --key FILE --url URL      signs, publishes and deploys (HOTSWAP_API_TOKEN where the API wants one)
+//   node main.js trust --key FILE --trust FILE --join-token FILE
+//     makes the signing key and the nodes' join token, once, and a trust file that trusts the key
+//   node main.js publish --key FILE --url URL
+//     signs, publishes and deploys (HOTSWAP_API_TOKEN where the API wants one)
+import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import { OrchestratorClient } from '../orchestrator-client.js';
 import { examplesFolder } from '../process-plans.js';
+import { keptSecret } from '../secret-file.js';
 import { findExamplePackages } from './example-packages.js';
 import { exampleSigningKey, trustExamples } from './example-trust.js';
 import { deployExamples, publishExamples } from './seed-examples.js';
 
-const usage = 'Usage: node main.js trust --key FILE --trust FILE | publish --key FILE --url URL\n';
+const usage = 'Usage: node main.js trust --key FILE --trust FILE --join-token FILE | publish --key FILE --url URL\n';
 const readyWaitSeconds = 120;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { key: { type: 'string' }, trust: { type: 'string' }, url: { type: 'string' } },
+  options: {
+    key: { type: 'string' },
+    trust: { type: 'string' },
+    'join-token': { type: 'string' },
+    url: { type: 'string' },
+  },
 });
 const packages = findExamplePackages(examplesFolder);
-if (positionals[0] === 'trust' && values.key !== undefined && values.trust !== undefined) {
+const { key, trust, 'join-token': joinToken, url } = values;
+if (positionals[0] === 'trust' && key !== undefined && trust !== undefined && joinToken !== undefined) {
   const names = new Set(packages.map(({ name }) => name));
-  trustExamples(values.trust, exampleSigningKey(values.key), [...names]);
-} else if (positionals[0] === 'publish' && values.key !== undefined && values.url !== undefined) {
-  await publish(values.key, values.url);
+  trustExamples(trust, exampleSigningKey(key), [...names]);
+  keptSecret(joinToken, () => randomBytes(32).toString('base64url'));
+} else if (positionals[0] === 'publish' && key !== undefined && url !== undefined) {
+  await publish(key, url);
 } else {
   process.stderr.write(usage);
   process.exitCode = 2;
