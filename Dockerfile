@@ -4,8 +4,23 @@
 
 FROM node:26-bookworm-slim AS build
 WORKDIR /build
-COPY . .
+COPY package.json package-lock.json ./
+COPY apps/analyze/package.json apps/analyze/package.json
+COPY apps/demo/package.json apps/demo/package.json
+COPY apps/kernel-node/package.json apps/kernel-node/package.json
+COPY apps/local-cluster/package.json apps/local-cluster/package.json
+COPY apps/orchestrator-api/package.json apps/orchestrator-api/package.json
+COPY examples/payment-processor/package.json examples/payment-processor/package.json
+COPY examples/price-list/package.json examples/price-list/package.json
+COPY libs/api/package.json libs/api/package.json
+COPY libs/domain/package.json libs/domain/package.json
+COPY libs/infrastructure/package.json libs/infrastructure/package.json
+COPY libs/orchestrator/package.json libs/orchestrator/package.json
+COPY packages/agent-protocol/package.json packages/agent-protocol/package.json
+COPY packages/module-host/package.json packages/module-host/package.json
+COPY packages/module-kit/package.json packages/module-kit/package.json
 RUN --mount=type=cache,target=/root/.npm npm ci
+COPY . .
 RUN npm run build
 # The optional packages are a Node.js and a Postgres for npm start; the image and the compose file have their own.
 RUN npm prune --omit=dev --omit=optional \
@@ -16,7 +31,7 @@ ENV NODE_ENV=production
 WORKDIR /app
 # Made here, so that named volumes mounted on them belong to the user that writes them.
 RUN install --directory --owner=node --group=node /var/lib/hotswap /var/lib/hotswap/data /var/lib/hotswap/node \
-    /var/lib/hotswap/secrets /var/lib/hotswap/trust /var/lib/hotswap/keys
+    /var/lib/hotswap/secrets /var/lib/hotswap/trust /var/lib/hotswap/join /var/lib/hotswap/keys
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
 COPY --from=build /build/packages ./packages

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type EnvironmentName, environments } from '@hotswap/agent-protocol';
@@ -69,6 +70,20 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     return choice ?? otherwise;
   }
 
+  function tokenOf(name: string): string | null {
+    const file = text(`${name}_FILE`);
+    if (file === null) return text(name);
+    if (text(name) !== null) problems.push(`${name} and ${name}_FILE are both set: leave one of them out`);
+    try {
+      const token = readFileSync(file, 'utf8').trim();
+      if (token === '') problems.push(`${name}_FILE: ${file} is empty`);
+      return token || null;
+    } catch (error) {
+      problems.push(`${name}_FILE can't be read: ${(error as Error).message}`);
+      return null;
+    }
+  }
+
   const orchestrator = required('HOTSWAP_ORCHESTRATOR_URL', "the orchestrator's address, e.g. http://127.0.0.1:5000");
   const environment = required('HOTSWAP_ENVIRONMENT', `one of ${environments.join(', ')}`);
   const nodeDirectory = required('HOTSWAP_NODE_DIR', 'a directory that belongs to this node alone');
@@ -84,7 +99,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     zone: text('HOTSWAP_ZONE'),
     trustFile: resolve(trustFile),
     secretsDirectory: secretsDirectory && resolve(secretsDirectory),
-    joinToken: text('HOTSWAP_JOIN_TOKEN'),
+    joinToken: tokenOf('HOTSWAP_JOIN_TOKEN'),
     lameDuckSeconds: number('HOTSWAP_LAME_DUCK_SECONDS', 5, 3600, false),
     drainSeconds: number('HOTSWAP_DRAIN_SECONDS', 30, 3600, false),
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), logLevels, 'info'),

@@ -1,4 +1,6 @@
-import { hostname } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { advertisedAddress, readSettings, SettingsError } from '../src/settings.js';
 
@@ -41,6 +43,22 @@ describe('settings', () => {
     expect(read).toThrow(SettingsError);
     for (const name of [...Object.keys(wrong), 'HOTSWAP_NODE_DIR', 'HOTSWAP_TRUST_FILE']) expect(read).toThrow(name);
     expect(read).not.toThrow('password');
+  });
+
+  it('take the join token from a file, and say what is wrong with it', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hotswap-settings-'));
+    try {
+      const file = join(folder, 'token');
+      const given = { ...least, HOTSWAP_JOIN_TOKEN_FILE: file };
+      expect(() => readSettings(given)).toThrow(file);
+      writeFileSync(file, '\n');
+      expect(() => readSettings(given)).toThrow('is empty');
+      writeFileSync(file, 'let-me-in\n');
+      expect(readSettings(given).joinToken).toBe('let-me-in');
+      expect(() => readSettings({ ...given, HOTSWAP_JOIN_TOKEN: 'let-me-in' })).toThrow('both set');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it.each([

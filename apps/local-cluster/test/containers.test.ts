@@ -1,60 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
-import { parse } from 'yaml';
-
-const repository = join(import.meta.dirname, '..', '..', '..');
-const dockerfile = readFileSync(join(repository, 'Dockerfile'), 'utf8');
-const composeText = readFileSync(join(repository, 'docker-compose.yml'), 'utf8');
-
-interface Stage {
-  base: string;
-  instructions: string[];
-}
-interface Service {
-  image?: string;
-  build?: { context: string; target: string };
-  environment?: Record<string, string>;
-  ports?: string[];
-  volumes?: string[];
-  networks?: string[];
-  command?: string[];
-  deploy?: { replicas: number };
-  healthcheck?: unknown;
-  depends_on?: Record<string, { condition: string }>;
-}
-interface Compose {
-  services: Record<string, Service>;
-  volumes: Record<string, unknown>;
-  networks: Record<string, unknown>;
-}
-
-const compose = parse(composeText, { merge: true }) as Compose;
-const services = Object.entries(compose.services);
-const stages = stagesOf(dockerfile);
-
-/** Stages by name, with their instructions in one line each, comments left out. */
-function stagesOf(text: string): Map<string, Stage> {
-  const found = new Map<string, Stage>();
-  let stage: Stage | undefined;
-  const lines = text
-    .replaceAll(/^#.*\n/gm, '')
-    .replaceAll(/\\\n\s*/g, '')
-    .split('\n');
-  for (const line of lines.filter((each) => each !== '')) {
-    const [, base, name] = /^FROM (\S+) AS (\S+)$/.exec(line) ?? [];
-    if (base !== undefined && name !== undefined) found.set(name, (stage = { base, instructions: [] }));
-    else stage?.instructions.push(line);
-  }
-  return found;
-}
-
-/** The instructions of a stage and of those it is built on, its own last. */
-function instructionsOf(name: string): string[] {
-  const stage = stages.get(name);
-  return stage === undefined ? [] : [...instructionsOf(stage.base), ...stage.instructions];
-}
+import {
+  compose,
+  composeText,
+  dockerfile,
+  instructionsOf,
+  repository,
+  type Service,
+  services,
+  stages,
+} from './container-files.js';
 
 describe('Dockerfile', () => {
   it('has a target for each process', () => {
@@ -89,13 +46,36 @@ describe('Dockerfile', () => {
       instructions.filter((line) => line.startsWith('COPY ')),
     );
     for (const line of copied) {
-      const [, from, source = ''] = /^COPY (?:--from=(\S+) )?(\S+) \S+$/.exec(line) ?? [];
+      const [, from, source = ''] = /^COPY (?:--from=(\S+) )?(\S+)(?: package-lock.json)? \S+$/.exec(line) ?? [];
       if (from !== undefined) expect([...stages.keys()]).toContain(from);
       const path = source.replace(/^\/build\//, '');
       // node_modules is made by the build stage.
       if (path !== 'node_modules') expect(existsSync(join(repository, path))).toBe(true);
     }
     expect(copied.length).toBeGreaterThan(4);
+  });
+
+  it('installs from the package files alone, so that a change of a source does not install anew', () => {
+    const { instructions } = stages.get('build')!;
+    const install = instructions.findIndex((line) => line.endsWith('npm ci'));
+    const { workspaces } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
+      workspaces: string[];
+    };
+    const wanted = globSync(
+      workspaces.map((pattern) => `${pattern}/package.json`),
+      { cwd: repository },
+    );
+    const copied = instructions.slice(0, install).filter((line) => line.startsWith('COPY '));
+    expect(copied.sort()).toEqual(
+      ['COPY package.json package-lock.json ./', ...wanted.map((path) => `COPY ${path} ${path}`)].sort(),
+    );
+    expect(instructions.slice(install)).toContain('COPY . .');
+  });
+
+  it('leaves out of its context what is left out of the repository: keys and artifacts above all', () => {
+    const linesOf = (file: string) => readFileSync(join(repository, file), 'utf8').split('\n').filter(Boolean);
+    const wanted = linesOf('.gitignore').map((pattern) => `**/${pattern.replace(/\/$/, '')}`);
+    expect(linesOf('.dockerignore')).toEqual(expect.arrayContaining(wanted));
   });
 });
 
@@ -138,6 +118,14 @@ describe('docker-compose.yml', () => {
     for (const network of networks) expect(Object.keys(compose.networks)).toContain(network);
   });
 
+  it('mounts volumes only where the image has a folder that its user owns', () => {
+    const owned = instructionsOf('runtime').find((line) => line.includes('--owner=node')) ?? '';
+    for (const [, { build, volumes = [] }] of services) {
+      if (build === undefined) continue;
+      for (const volume of volumes) expect(owned.split(/\s+/)).toContain(volume.split(':')[1]);
+    }
+  });
+
   it('publishes on loopback only, which is what lets the API go without a token', () => {
     const ports = services.flatMap(([, { ports: published = [] }]) => published);
     for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
@@ -158,7 +146,7 @@ describe('docker-compose.yml', () => {
     expect(withKey.map(([name]) => name)).toEqual(['trust', 'examples']);
     for (const [, { environment = {} }] of services) {
       for (const [name, value] of Object.entries(environment)) {
-        if (/TOKEN|PASSWORD|SECRET$|KEY/.test(name)) expect(value).toBe(`\${${name}:-}`);
+        if (/(TOKEN|PASSWORD|SECRET|KEY)$/.test(name)) expect(value).toBe(`\${${name}:-}`);
         expect(String(value)).not.toMatch(/:\/\/[^/@]*:[^/@]*@/);
       }
     }

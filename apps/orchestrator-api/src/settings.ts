@@ -1,4 +1,5 @@
 import { type ApiSettings, isLoopback } from '@hotswap/api';
+import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 
 /** What the process reads from its environment, checked. */
@@ -38,9 +39,14 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const logLevel = (read('LOG_LEVEL') ?? 'info').toLowerCase();
   check(levels.includes(logLevel), `LOG_LEVEL has to be one of ${levels.join(', ')}`);
   const apiToken = read('HOTSWAP_API_TOKEN');
-  const joinToken = read('HOTSWAP_JOIN_TOKEN');
+  const joinTokenFile = read('HOTSWAP_JOIN_TOKEN_FILE');
+  check(
+    joinTokenFile === null || read('HOTSWAP_JOIN_TOKEN') === null,
+    'HOTSWAP_JOIN_TOKEN and HOTSWAP_JOIN_TOKEN_FILE are both set: leave one of them out',
+  );
+  const joinToken = joinTokenFile === null ? read('HOTSWAP_JOIN_TOKEN') : readTokenFile(joinTokenFile, faults);
   check(isToken(apiToken), tokenFault('HOTSWAP_API_TOKEN'));
-  check(isToken(joinToken), tokenFault('HOTSWAP_JOIN_TOKEN'));
+  check(isToken(joinToken), tokenFault(joinTokenFile === null ? 'HOTSWAP_JOIN_TOKEN' : joinTokenFile));
   const host = read('HOST') ?? '127.0.0.1';
   const allowOpen = read('HOTSWAP_ALLOW_OPEN');
   check(
@@ -51,6 +57,10 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   check(
     !isExposed || allowOpen === 'loopback-published',
     `HOST=${host} is reachable from other machines, so HOTSWAP_API_TOKEN has to be set (or HOST=127.0.0.1; or HOTSWAP_ALLOW_OPEN=loopback-published where only loopback is published, as by docker-compose)`,
+  );
+  check(
+    joinToken !== null || joinTokenFile !== null || (isLoopback(host) && apiToken === null),
+    'HOTSWAP_JOIN_TOKEN (or HOTSWAP_JOIN_TOKEN_FILE) has to be set where HOST is reachable from other machines or HOTSWAP_API_TOKEN is set: without it, whoever reaches this process joins as a node',
   );
   if (faults.length > 0)
     throw new SettingsError(`The settings are not right:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
@@ -67,12 +77,23 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     port,
     host,
     logLevel,
-
     apiToken,
     joinToken,
     warnings,
     writesPerMinuteMax: 3000,
   };
+}
+
+/** Null, with a fault, where there is none. */
+function readTokenFile(path: string, faults: string[]): string | null {
+  try {
+    const token = readFileSync(path, 'utf8').trim();
+    if (token === '') faults.push(`HOTSWAP_JOIN_TOKEN_FILE: ${path} is empty`);
+    return token || null;
+  } catch (error) {
+    faults.push(`HOTSWAP_JOIN_TOKEN_FILE can't be read: ${(error as Error).message}`);
+    return null;
+  }
 }
 
 function isDatabaseUrl(text: string): boolean {

@@ -106,6 +106,16 @@ function expectNoFault({ status, type, text }: { status: number; type: string | 
   expect(JSON.parse(text)).toMatchObject({ status, code: expect.any(String) });
 }
 
+it('no stranger takes the place of a node that is known, also where joining needs no token', async () => {
+  for (const authorization of ['', 'Bearer hostile.AAAA', `Bearer ${secret.slice(0, -1)}`]) {
+    const taking = JSON.stringify({ ...joining, bootId: 'boot-2' });
+    const { status, text } = await send('POST', protocolPaths.join, taking, { authorization });
+    expect([status, JSON.parse(text)]).toEqual([401, expect.objectContaining({ code: 'unauthenticated' })]);
+  }
+  const again = await send('POST', protocolPaths.join, JSON.stringify(joining));
+  expect([again.status, JSON.parse(again.text)]).toEqual([200, expect.objectContaining({ secret })]);
+});
+
 const writes: [string, string, object][] = [
   ['POST', '/api/v1/deployments', deployment],
   ['POST', `/api/v1/deployments/${id}/rollback`, { scope: 'all', reason: 'x' }],

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { signArtifact } from '@hotswap/module-kit';
+import pg from 'pg';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { eventually, isReady, otherKey, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import {
+  eventually,
+  isReady,
+  otherKey,
+  startControlPlane,
+  trustedKey,
+  type ControlPlane,
+} from './start-control-plane.js';
 import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const unknownId = '0193a0b0-0000-7000-8000-000000000000';
@@ -106,6 +115,35 @@ describe('publishing', () => {
     expect((await publish(url, other)).body).toMatchObject({ status: 422, code: 'signature-invalid' });
     const nonsense = { ...artifact, bytes: Buffer.from('nonsense') };
     expect((await publish(url, nonsense)).body).toMatchObject({ status: 422, code: 'artifact-invalid' });
+  });
+
+  it('refuses a signature by a key that is trusted for another module only', async () => {
+    const { status, body } = await publish(url, await moduleArtifact('orders', '1.0.0'));
+    expect([status, body['code']]).toEqual([422, 'untrusted-signer']);
+    expect(body['detail']).toContain('no rule of the trust file is about orders in Production');
+    expect((await fetch(`${url}/api/v1/modules/orders`)).status).toBe(404);
+  });
+
+  it('keeps one bundle of each key that counts, however often it is published', async () => {
+    const artifact = await moduleArtifact('payment-signed', '1.0.0');
+    const signed = signArtifact(artifact, trustedKey.privateKeyPem, trustedKey.id);
+    const strange = signArtifact(artifact, otherKey.privateKeyPem, otherKey.id);
+    for (let note = 0; note < 3; note += 1) {
+      const form = new FormData();
+      form.append('artifact', new Blob([new Uint8Array(artifact.bytes)]), artifact.fileName);
+      for (const bundle of [strange, signed]) form.append('bundle', JSON.stringify({ ...bundle, note }));
+      const response = await fetch(`${url}/api/v1/modules`, { method: 'POST', body: form });
+      expect([response.status, await response.json()]).toEqual([
+        note === 0 ? 201 : 200,
+        expect.objectContaining({ signers: [trustedKey.id] }),
+      ]);
+    }
+    const client = new pg.Client(postgres.url);
+    await client.connect();
+    const { rows } = await client
+      .query('SELECT bundle FROM hotswap.signature_bundle WHERE artifact = $1', [artifact.digest])
+      .finally(() => client.end());
+    expect(rows).toEqual([{ bundle: { ...JSON.parse(JSON.stringify(signed)), note: 2 } }]);
   });
 
   it('refuses forms that are not right', async () => {

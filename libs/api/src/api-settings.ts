@@ -4,7 +4,7 @@ export abstract class ApiSettings {
   abstract readonly host: string;
   /** Bearer token that every call but health and documentation needs; null: open. */
   abstract readonly apiToken: string | null;
-  /** Bearer token with which unknown nodes join; null: open to this machine. */
+  /** Bearer token with which unknown nodes join; null: open to this machine, and only where the API is bound to loopback and open. */
   abstract readonly joinToken: string | null;
   /** Writes that one address may send per minute. */
   abstract readonly writesPerMinuteMax: number;

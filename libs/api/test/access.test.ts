@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { protocolPaths } from '@hotswap/agent-protocol';
 import { callApi, writeAs } from './call-api.js';
 import { startApi, type RunningApi } from './start-api.js';
 
@@ -10,17 +11,13 @@ const digest = `sha256:${'0'.repeat(64)}`;
 describe('with a token set', () => {
   const apiToken = 'correct-horse-battery';
 
-  it.each([
-    '/health/live',
-    '/',
-    '/openapi.json',
-    '/swagger-ui/swagger-ui.css',
-    '/swagger-ui/swagger-ui-init.js',
-    '/metrics',
-  ])('%s is open', async (path) => {
-    api = await startApi({ apiToken });
-    expect((await callApi(api.url, 'GET', path)).status).toBe(200);
-  });
+  it.each(['/health/live', '/', '/openapi.json', '/swagger-ui/swagger-ui.css', '/swagger-ui/swagger-ui-init.js'])(
+    '%s is open',
+    async (path) => {
+      api = await startApi({ apiToken });
+      expect((await callApi(api.url, 'GET', path)).status).toBe(200);
+    },
+  );
 
   it('everything else needs it', async () => {
     api = await startApi({ apiToken });
@@ -28,6 +25,7 @@ describe('with a token set', () => {
       ['GET', '/api/v1/deployments'],
       ['POST', '/api/v1/deployments'],
       ['GET', `/api/v1/artifacts/${digest}`],
+      ['GET', '/metrics'],
       ['GET', '/api/v1/nothing'],
       ['GET', '//health/live'],
       ['GET', '/healthy'],
@@ -54,6 +52,7 @@ describe('with a token set', () => {
     api = await startApi({ apiToken });
     const authorization = `bearer ${apiToken}`;
     expect((await callApi(api.url, 'GET', '/api/v1/modules', undefined, { authorization })).status).toBe(503);
+    expect((await callApi(api.url, 'GET', '/metrics', undefined, { authorization })).status).toBe(200);
   });
 
   it('nodes do not need it, but a secret of their own', async () => {
@@ -69,6 +68,16 @@ describe('bound beyond loopback', () => {
     api = await startApi({ host: '0.0.0.0' });
     expect(await writeAs(api.url, { host: 'rebound.example' })).toEqual({ status: 403, code: 'foreign-origin' });
     expect(await writeAs(api.url, { host: 'localhost:5000' })).toEqual({ status: 400, code: 'validation-failed' });
+  });
+
+  it('nodes may name it as they like where they bring a join token, not otherwise', async () => {
+    const apiToken = 'correct-horse-battery';
+    const named = { host: 'orchestrator-api:5000' };
+    api = await startApi({ host: '0.0.0.0', apiToken });
+    expect(await writeAs(api.url, named, protocolPaths.join)).toEqual({ status: 403, code: 'foreign-origin' });
+    await api.app.close();
+    api = await startApi({ host: '0.0.0.0', apiToken, joinToken: 'join-token-of-this-test' });
+    expect(await writeAs(api.url, named, protocolPaths.join)).toEqual({ status: 400, code: 'validation-failed' });
   });
 
   it('one with a token may be called by any name, but not from a page of another origin', async () => {

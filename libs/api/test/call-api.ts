@@ -29,11 +29,15 @@ export async function callApi(
   return { status: response.status, headers: response.headers, text, problem };
 }
 
-/** `POST /api/v1/deployments` of an empty object with headers that fetch would not let through, such as Host. */
-export function writeAs(url: string, headers: Record<string, string>): Promise<{ status?: number; code?: string }> {
+/** `POST` of an empty object with headers that fetch would not let through, such as Host. */
+export function writeAs(
+  url: string,
+  headers: Record<string, string>,
+  path = '/api/v1/deployments',
+): Promise<{ status?: number; code?: string }> {
   return new Promise((resolve, reject) => {
     const options = { method: 'POST', headers: { 'content-type': 'application/json', ...headers } };
-    const call = request(`${url}/api/v1/deployments`, options, (response) => {
+    const call = request(url + path, options, (response) => {
       let text = '';
       response.on('data', (chunk: Buffer) => (text += chunk.toString()));
       response.on('end', () =>

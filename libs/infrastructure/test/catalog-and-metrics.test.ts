@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { defaultPolicy, environments } from '@hotswap/domain';
+import { signatureLimits } from '@hotswap/module-kit';
 import { CursorError } from '@hotswap/orchestrator';
 import { latencyQuantileSeconds } from '@hotswap/agent-protocol';
 import { PostgresControlPlaneClock } from '../src/postgres-control-plane-clock.js';
@@ -52,6 +53,30 @@ describe('the catalogue', () => {
     const other = await world.catalog.publish({ ...again, digest: artifactOf('x'), bytes: Buffer.from('x') });
     expect(other).toMatchObject({ outcome: 'other', published: { digest: artifactOf('1.0.0') } });
     expect(await world.catalog.artifactBytes(artifactOf('x'))).toBeNull();
+  });
+
+  it('keeps one bundle for each key, the newest, and no more than are verified', async () => {
+    await world.publish('1.0.0');
+    const by = (hint: string, note: number) => ({ verificationMaterial: { publicKey: { hint } }, note });
+    const publish = (...bundles: unknown[]) =>
+      world.catalog.publish({
+        name: moduleName,
+        version: '1.0.0',
+        digest: artifactOf('1.0.0'),
+        bytes: Buffer.from(`${moduleName}@1.0.0`),
+        manifest: {},
+        bundles,
+        signers: [],
+      });
+    const kept = () => world.catalog.bundles(artifactOf('1.0.0'));
+    for (let note = 0; note < 3; note += 1) expect(await publish(by('a', note))).toMatchObject({ outcome: 'same' });
+    expect((await kept()).slice(1)).toEqual([by('a', 2)]);
+    const others = Array.from({ length: signatureLimits.bundleCount }, (_, index) => publish(by(`key-${index}`, 0)));
+    const outcomes = (await Promise.all(others)).map(({ outcome }) => outcome);
+    expect(outcomes.filter((outcome) => outcome === 'full')).toHaveLength(2);
+    expect(await kept()).toHaveLength(signatureLimits.bundleCount);
+    expect(await publish(by('a', 3))).toMatchObject({ outcome: 'same' });
+    expect(await kept()).toContainEqual(by('a', 3));
   });
 
   it('lists modules by name with the newest version first and what runs where', async () => {

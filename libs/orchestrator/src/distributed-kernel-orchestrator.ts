@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { ArtifactError, readArtifact, SignatureError, type Artifact } from '@hotswap/module-kit';
+import { ArtifactError, readArtifact, SignatureError, signatureLimits, type Artifact } from '@hotswap/module-kit';
 import { ArtifactVerifier } from './artifact-verifier.js';
 import {
   DeploymentStore,
@@ -14,7 +14,7 @@ import { ModuleCatalog, type ModuleVersion } from './ports/module-catalog.js';
 import { currentTraceparent } from './traceparent.js';
 
 export type PublishRefusal =
-  'signature-missing' | 'signature-invalid' | 'untrusted-signer' | 'artifact-invalid' | 'version-exists';
+  'signature-missing' | 'signature-invalid' | 'untrusted-signer' | 'artifact-invalid' | 'version-exists' | 'too-large';
 
 /** Why an artifact was not published; nothing was written. */
 export class PublishRefused extends Error {
@@ -45,19 +45,23 @@ export class DistributedKernelOrchestrator {
   async publish(bytes: Buffer, bundles: unknown[]): Promise<{ outcome: 'created' | 'same'; published: ModuleVersion }> {
     const artifact = await readOrRefuse(bytes);
     const { name, version, digest, manifest } = artifact;
-    const signers = this.signersOrRefuse(artifact, bundles);
+    const counted = this.admitOrRefuse(artifact, bundles, await this.catalog.bundles(digest));
     const { outcome, published } = await this.catalog.publish({
       name,
       version,
       digest,
       bytes,
       manifest,
-      bundles,
-      signers,
+      bundles: [...counted.values()],
+      signers: [...counted.keys()].sort(),
     });
     if (outcome === 'other') {
       const message = `${name} ${version} is published with other bytes (${published.digest}); a version never changes: raise the version`;
       throw new PublishRefused('version-exists', message);
+    }
+    if (outcome === 'full') {
+      const message = `${name} ${version} would have signatures of more than ${signatureLimits.bundleCount} keys`;
+      throw new PublishRefused('too-large', message);
     }
     return { outcome, published };
   }
@@ -94,9 +98,9 @@ export class DistributedKernelOrchestrator {
     return this.deployments.decideApproval(id, verdict);
   }
 
-  private signersOrRefuse(artifact: Artifact, bundles: unknown[]): string[] {
+  private admitOrRefuse(artifact: Artifact, bundles: unknown[], kept: unknown[]): Map<string, unknown> {
     try {
-      return this.verifier.signers(artifact, bundles);
+      return this.verifier.admit(artifact, bundles, kept);
     } catch (error) {
       if (error instanceof SignatureError) throw new PublishRefused(error.code, error.message, { cause: error });
       throw error;

@@ -16,5 +16,11 @@ export {
   type TrustedKey,
   type TrustRule,
 } from './trust.js';
-export { signatureLimits, SignatureError, verifySignatures, type SignatureErrorCode } from './verify-signatures.js';
+export {
+  countedBundles,
+  signatureLimits,
+  SignatureError,
+  verifySignatures,
+  type SignatureErrorCode,
+} from './verify-signatures.js';
 export { writeArtifact } from './write-artifact.js';

@@ -24,7 +24,8 @@ export class SignatureError extends Error {
   }
 }
 
-export const signatureLimits = { bundleCount: 20, bundleKiB: 256 } as const;
+/** Of the bundles of one artifact: sent, kept and verified. */
+export const signatureLimits = { bundleCount: 10, bundleKiB: 256 } as const;
 
 /**
  * Checks Sigstore bundles against the keys of a trust file, offline: certificates, transparency logs and timestamps are not
@@ -43,12 +44,22 @@ export function verifySignatures(
   trust: Trust,
   at: Date,
 ): string[] {
+  return [...countedBundles(subject, bundles, trust, at).keys()].sort();
+}
+
+/** Key id -> the first bundle that counts for it. Otherwise as `verifySignatures`, whose errors it throws. */
+export function countedBundles(
+  subject: SignatureSubject,
+  bundles: readonly unknown[],
+  trust: Trust,
+  at: Date,
+): Map<string, unknown> {
   const what = `${subject.name}@${subject.version}`;
   if (bundles.length === 0) throw new SignatureError('signature-missing', `${what} has no signature.`);
   if (bundles.length > signatureLimits.bundleCount) {
     throw invalid(`${what} has ${bundles.length} bundles; at most ${signatureLimits.bundleCount} are allowed`);
   }
-  const signers = new Set<string>();
+  const counted = new Map<string, unknown>();
   const uncounted: string[] = [];
   for (const [index, json] of bundles.entries()) {
     const which = `bundle ${index + 1} of ${bundles.length} for ${what}`;
@@ -62,16 +73,16 @@ export function verifySignatures(
     } else {
       verifySignature(bundle, key, which);
       assertAbout(bundle, subject, which);
-      signers.add(key.id);
+      if (!counted.has(key.id)) counted.set(key.id, json);
     }
   }
-  if (signers.size === 0) {
+  if (counted.size === 0) {
     throw new SignatureError(
       'untrusted-signer',
       `${what} is signed by nobody who is trusted: ${uncounted.join('; ')}.`,
     );
   }
-  return [...signers].sort();
+  return counted;
 }
 
 type KeyBundle = Bundle & BundleWithDsseEnvelope & BundleWithPublicKey;

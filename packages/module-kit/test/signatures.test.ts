@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import {
+  countedBundles,
   digestOf,
   generateKeyPair,
   parseTrust,
@@ -192,6 +193,11 @@ describe('verifySignatures', () => {
         expect(codeOf([json])).toBe('signature-invalid');
       }),
     );
+  });
+
+  it('names the first bundle that counts for each key, and none that does not', () => {
+    const again = { ...bundle, note: 'again' };
+    expect([...countedBundles(subject, [strange, bundle, again], trust, at)]).toEqual([[own.id, bundle]]);
   });
 
   it('refuses more bundles than anyone needs', () => {

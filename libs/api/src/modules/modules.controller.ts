@@ -3,6 +3,7 @@ import { ApiBody, ApiConsumes, ApiOperation, ApiParam, ApiResponse, ApiTags } fr
 import { DistributedKernelOrchestrator, ModuleCatalog } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { apiPaths } from '../http/api-paths.js';
+import { bundleCountMax } from '../http/limits.js';
 import { ApiProblems } from '../problem/api-problems.decorator.js';
 import { PageQuery, pageOf } from '../validation/page-query.dto.js';
 import { isExactVersion, moduleNotFound, ModuleNamePipe, versionNotFound } from '../validation/path-parameters.js';
@@ -39,7 +40,7 @@ export class ModulesController {
         } as object,
         bundle: {
           type: 'array',
-          maxItems: 10,
+          maxItems: bundleCountMax,
           items: { type: 'string', contentMediaType: 'application/vnd.dev.sigstore.bundle.v0.3+json' } as object,
           description: 'Sigstore bundle (v0.3) over the artifact; repeat the part for more signatures.',
         },

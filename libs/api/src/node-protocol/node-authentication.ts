@@ -27,13 +27,15 @@ export class NodeAuthentication {
   /** Whether this caller may join as `nodeId`; throws a Problem. */
   async admit(request: FastifyRequest, nodeId: string): Promise<Admission> {
     const given = bearerOf(request);
-    if (given !== null && (await this.isSecretOf(given, nodeId)))
+    const kept = await this.nodes.secretHash(nodeId);
+    if (given !== null && kept !== null && isSameSecret(secretHash(given), kept))
       return { secret: given, knownSecretHash: secretHash(given) };
     if (!this.mayJoin(request, given)) {
       const known =
         given === null ? 'no bearer token' : 'a bearer token that is neither the join token nor this node’s secret';
       throw unauthenticated(`The node came with ${known}; set HOTSWAP_JOIN_TOKEN of this control plane on the node`);
     }
+    if (kept !== null && this.settings.joinToken === null) throw secretLost(nodeId);
     return { secret: `${nodeId}.${randomBytes(32).toString('base64url')}`, knownSecretHash: null };
   }
 
@@ -56,6 +58,13 @@ export class NodeAuthentication {
     if (joinToken === null) return isLoopback(request.ip);
     return given !== null && isSameSecret(given, joinToken);
   }
+}
+
+// Whoever knows a node's id could take its place.
+function secretLost(nodeId: string): Problem {
+  return unauthenticated(
+    `Node ${nodeId} has joined before and came without its secret. Only a join token gets it a new one: set HOTSWAP_JOIN_TOKEN here and on the node, or start the node with an empty directory`,
+  );
 }
 
 function unauthenticated(detail: string): Problem {

@@ -26,7 +26,7 @@ function checkToken(request: FastifyRequest, token: string): void {
 
 // Nodes have secrets of their own (node-protocol).
 function isOpen(path: string): boolean {
-  return /^\/(health(\/.*)?|metrics|openapi\.json|swagger-ui\/.*|internal\/.*)?$/.test(path);
+  return /^\/(health(\/.*)?|openapi\.json|swagger-ui\/.*|internal\/.*)?$/.test(path);
 }
 
 function checkOrigin(request: FastifyRequest, path: string, settings: ApiSettings): void {
@@ -41,10 +41,10 @@ function checkOrigin(request: FastifyRequest, path: string, settings: ApiSetting
 }
 
 // On loopback, and wherever no token is asked for, a page may have rebound its name to this address. Nodes on a network of their own name
-// the control plane as they like: they bring a secret that no page knows.
+// the control plane as they like where they have to bring a token that no page knows.
 function needsLocalHost(path: string, settings: ApiSettings): boolean {
   if (isLoopback(settings.host)) return true;
-  return settings.apiToken === null && !path.startsWith('/internal/');
+  return (path.startsWith('/internal/') ? settings.joinToken : settings.apiToken) === null;
 }
 
 function hostOf(url: string): URL | null {

@@ -6,6 +6,7 @@ import {
   type NewModuleVersion,
   type Page,
   type PageRequest,
+  type PublishOutcome,
 } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { rcompare } from 'semver';
@@ -19,7 +20,7 @@ export class PostgresModuleCatalog extends ModuleCatalog {
     super();
   }
 
-  publish(version: NewModuleVersion): Promise<{ outcome: 'created' | 'same' | 'other'; published: ModuleVersion }> {
+  publish(version: NewModuleVersion): Promise<{ outcome: PublishOutcome; published: ModuleVersion }> {
     return publishVersion(this.dataSource, version);
   }
 

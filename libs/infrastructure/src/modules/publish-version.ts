@@ -1,9 +1,13 @@
-import type { ModuleVersion, NewModuleVersion } from '@hotswap/orchestrator';
+import { signatureLimits } from '@hotswap/module-kit';
+import type { ModuleVersion, NewModuleVersion, PublishOutcome } from '@hotswap/orchestrator';
 import type { DataSource, EntityManager } from 'typeorm';
 import { canonicalDigest } from '../canonical-digest.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 
-type Published = { outcome: 'created' | 'same' | 'other'; published: ModuleVersion };
+/** Where a bundle names its key. */
+const keyHint = '{verificationMaterial,publicKey,hint}';
+
+type Published = { outcome: PublishOutcome; published: ModuleVersion };
 
 /** See the port. The primary key of `module_version` decides between two that publish the same version at once. */
 export function publishVersion(dataSource: DataSource, version: NewModuleVersion): Promise<Published> {
@@ -19,7 +23,7 @@ export function publishVersion(dataSource: DataSource, version: NewModuleVersion
     );
     const isCreated = created.length > 0;
     if (!isCreated) await checkSame(manager, version);
-    await addBundles(manager, version);
+    await putBundles(manager, version);
     if (!isCreated) await addSigners(manager, version);
     return { outcome: isCreated ? 'created' : 'same', published: await read(manager, version) };
   });
@@ -45,15 +49,28 @@ async function checkSame(manager: EntityManager, version: NewModuleVersion): Pro
   if (published.digest !== version.digest) throw new Abandoned<Published>({ outcome: 'other', published });
 }
 
-async function addBundles(manager: EntityManager, { digest, bundles }: NewModuleVersion): Promise<void> {
+/** The lock lets those who publish the same bytes at once take turns, so that each counts what the others have added. */
+async function putBundles(manager: EntityManager, version: NewModuleVersion): Promise<void> {
+  const { digest, bundles } = version;
+  await manager.query('SELECT FROM hotswap.artifact WHERE digest = $1 FOR NO KEY UPDATE', [digest]);
   const rows = bundles.map((bundle) => ({ digest: canonicalDigest(bundle), bundle }));
+  await manager.query(
+    `DELETE FROM hotswap.signature_bundle AS kept USING jsonb_to_recordset($2) AS added (digest text, bundle jsonb)
+     WHERE artifact = $1 AND kept.bundle #> '${keyHint}' = added.bundle #> '${keyHint}'`,
+    [digest, JSON.stringify(rows)],
+  );
   await manager.query(
     `INSERT INTO hotswap.signature_bundle (artifact, digest, bundle)
      SELECT $1::text, digest, bundle FROM jsonb_to_recordset($2) AS added (digest text, bundle jsonb)
-     ORDER BY digest
      ON CONFLICT (artifact, digest) DO NOTHING`,
     [digest, JSON.stringify(rows)],
   );
+  const [{ count }] = await manager.query<[{ count: number }]>(
+    'SELECT count(*)::int AS count FROM hotswap.signature_bundle WHERE artifact = $1',
+    [digest],
+  );
+  if (count > signatureLimits.bundleCount)
+    throw new Abandoned<Published>({ outcome: 'full', published: await read(manager, version) });
 }
 
 async function addSigners(manager: EntityManager, { name, version, signers }: NewModuleVersion): Promise<void> {

@@ -8,6 +8,7 @@ export interface NewModuleVersion {
   bytes: Buffer;
   /** The validated manifest with its defaults written out. */
   manifest: object;
+  /** Verified, and one for each key, which it names by its public-key hint. */
   bundles: unknown[];
   signers: string[];
 }
@@ -22,6 +23,8 @@ export interface ModuleVersion {
   publishedAt: Date;
 }
 
+export type PublishOutcome = 'created' | 'same' | 'other' | 'full';
+
 export interface ModuleSummary {
   name: string;
   /** Newest semver first. */
@@ -31,10 +34,11 @@ export interface ModuleSummary {
 }
 
 export abstract class ModuleCatalog {
-  /** `same`: these very bytes were there already (new bundles are added); `other`: the version exists with other bytes, nothing was written. */
-  abstract publish(
-    version: NewModuleVersion,
-  ): Promise<{ outcome: 'created' | 'same' | 'other'; published: ModuleVersion }>;
+  /**
+   * `same`: these very bytes were there already (the bundles take the places of the same keys' older ones); `other`: the version exists with other
+   * bytes; `full`: it would have more bundles than are verified. After the last two nothing was written.
+   */
+  abstract publish(version: NewModuleVersion): Promise<{ outcome: PublishOutcome; published: ModuleVersion }>;
   abstract list(page: PageRequest): Promise<Page<ModuleSummary>>;
   abstract find(name: string): Promise<ModuleSummary | null>;
   abstract findVersion(name: string, version: string): Promise<ModuleVersion | null>;
