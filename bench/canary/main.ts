@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { scenarios } from './scenario.js';
 import type { Scenario } from './scenario.js';
 import { deployScenario, judgeScenario, measureCost } from './tables.js';
+import { passesQuickly } from './quick.js';
 import type { ClosedLoopRow, Row, Share } from './tables.js';
 
 const usage = `Usage: npm run bench:canary -- [options]
@@ -12,6 +13,7 @@ const usage = `Usage: npm run bench:canary -- [options]
   --seconds N         length of a run (default 1800)
   --parameters JSON   parameters to replace, for example '{"twin":false}'
   --closed-loop       the table of deployments as driven by their proofs
+  --quick             a few rows on fixed seeds; fails where they are not as promised
   --json              one JSON object instead of tables`;
 
 const simulatedPlan = {
@@ -35,8 +37,13 @@ function run(): void {
       parameters: { type: 'string', default: '{}' },
       'closed-loop': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
     },
   });
+  if (values.quick) {
+    if (!passesQuickly(resolveParameters(simulatedPlan))) process.exitCode = 1;
+    return;
+  }
   const options = {
     trials: readCount('trials', values.trials),
     seed: readCount('seed', values.seed),

@@ -78,6 +78,7 @@ export function planOrchestrator({ settings, data, joinToken, databaseUrl }: Pre
     HOTSWAP_JOIN_TOKEN: joinToken,
     HOTSWAP_API_TOKEN: settings.apiToken ?? undefined,
     HOTSWAP_ALLOW_OPEN: settings.allowOpen ? 'loopback-published' : undefined,
+    HOTSWAP_CHECK_HOSTS: settings.checkHosts ?? undefined,
     ...observability(settings),
   });
 }

@@ -23,6 +23,8 @@ export interface Settings {
   /** null: generate one and keep it in the data directory. */
   joinToken: string | null;
   otlpEndpoint: string | null;
+  /** Hosts that external checks may ask although their addresses are private. */
+  checkHosts: string | null;
   logLevel: LogLevel;
   /** Variables that look like settings of `npm start` but are none: likely misspelt. */
   unknownNames: string[];
@@ -67,6 +69,7 @@ const names = new Set([
   'HOTSWAP_EXAMPLES',
   'HOTSWAP_API_TOKEN',
   'HOTSWAP_ALLOW_OPEN',
+  'HOTSWAP_CHECK_HOSTS',
   'HOTSWAP_JOIN_TOKEN',
 ]);
 
@@ -154,6 +157,7 @@ export function readSettings(variables: NodeJS.ProcessEnv, workingDirectory: str
     apiToken,
     allowOpen,
     joinToken,
+    checkHosts: text('HOTSWAP_CHECK_HOSTS'),
     otlpEndpoint: url('OTEL_EXPORTER_OTLP_ENDPOINT', ['http:', 'https:'], 'http://127.0.0.1:4318', true),
     logLevel: logLevel ?? 'info',
     unknownNames: Object.keys(variables)

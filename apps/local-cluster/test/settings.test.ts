@@ -25,6 +25,7 @@ describe('readSettings', () => {
       allowOpen: false,
       joinToken: null,
       otlpEndpoint: null,
+      checkHosts: null,
       logLevel: 'info',
       unknownNames: [],
     });

@@ -175,6 +175,21 @@ describe('A canary with its analysis', () => {
     expect(next).toMatchObject({ kind: 'advance', progress: { targetPercent: 100 } });
   });
 
+  it('does without a twin where nodes give none, but waits for one that is slow to start', () => {
+    const alone = () => ({ C: arm(20, 0), S: arm(180, 0) });
+    const late = (second: number) => (second < 3 ? alone() : healthy());
+    for (const [arms, twin] of [
+      [alone, false],
+      [late, true],
+    ] as const) {
+      const trial = new Trial(short);
+      trial.look();
+      trial.line = 'a:v1+v2@10<0 b:v1+v2@10<0';
+      withTwins(trial, () => trial.run(15, arms));
+      expect(trial.decisions.at(-1)?.analysis?.memory.parameters.twin).toBe(twin);
+    }
+  });
+
   it('judges by the plain guards where no analysis is kept', () => {
     const cluster = fleet('a:v1+v2@10 b:v1+v2@10');
     const traffic = {

@@ -8,7 +8,7 @@ import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
 import { findFault, findLimitFault, isJudged } from './guard.js';
 import { onStable } from './plans.js';
-import { awaitConfirmation, elapsed, findObstacle, hold } from './readiness.js';
+import { awaitConfirmation, confirmedSince, elapsed, findObstacle, hold } from './readiness.js';
 import { decideSteps, enter, plainRules, type Step } from './steps.js';
 import { experimentParameters, experimentSteps } from './experiment-parameters.js';
 import { explainStanding, explainVerdict } from './explain-analysis.js';
@@ -24,6 +24,8 @@ interface Look {
 
 /** Before that the traffic of a step is not known well enough to tell of. */
 const forecastAfterMilliseconds = 5 * second;
+/** A twin starts in moments; nodes that give requests to the target alone for longer have none. */
+const twinStartMilliseconds = 10 * second;
 /** Evidence this strong, though not enough to act on, keeps an unproved step from going on. */
 const suspicious = 10;
 /** A suspicion holds a step for so many times its longest duration; then it counts as nothing proved. */
@@ -45,9 +47,11 @@ export function decideExperiment(
   return record(view, steps, policy, look, decision);
 }
 
-/** Every node says that it does what was asked, the target answers, and no twin does: the nodes have none to give. */
+/** Every node has long said that it does what was asked, the target answers, and no twin does: the nodes have none to give. */
 function isWithoutTwin(view: RolloutView, { parameters }: AnalysisMemory, blocks: AnalysisView['blocks']): boolean {
-  if (!parameters.twin || !view.cluster.live.every((node) => node.confirms(view.module))) return false;
+  const { progress } = view;
+  if (!parameters.twin || !progress || !view.cluster.live.every((node) => node.confirms(view.module))) return false;
+  if (elapsed(view, confirmedSince(view, progress.stepStartedAt)) < twinStartMilliseconds) return false;
   const last = blocks.at(-1)?.nodes ?? [];
   return last.some(({ arms }) => arms.C && arms.C.requests > 0) && !last.some(({ arms }) => arms.T);
 }
@@ -78,8 +82,9 @@ function decide(view: RolloutView, steps: readonly Step[], policy: CanaryAnalysi
   const { progress } = view;
   const step = steps.find(({ number }) => number === progress?.number);
   if (!progress || !step) return decideSteps(view, steps);
-  // Where target and stable are no equals, the analysis sees less: the plain guards compare them as well.
-  const fault = look.memory?.parameters.twin ? findLimitFault(view) : findFault(view);
+  // Where nothing was compared with a twin yet, the analysis sees less: the plain guards compare them as well.
+  const isPaired = look.memory?.parameters.twin && look.memory.state.attempt.latency.histogram.length > 0;
+  const fault = isPaired ? findLimitFault(view) : findFault(view);
   if (fault) return { kind: 'roll-back', because: fault };
   const { verdict } = look;
   if (verdict?.verdict === 'rollback') return { kind: 'roll-back', because: explainVerdict(view, verdict) };

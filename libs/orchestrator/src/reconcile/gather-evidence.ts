@@ -19,7 +19,7 @@ export class EvidenceGatherer {
     private readonly evidence: EvidenceStore,
     private readonly catalog: ModuleCatalog,
     private readonly verifier: ArtifactVerifier,
-    @Inject(checkHosts) private readonly allowedHosts: readonly string[],
+    @Inject(checkHosts) private readonly allowedHosts: readonly string[] = [],
   ) {}
 
   /** Answers how many requests it answered. */
