@@ -62,10 +62,23 @@ async function deploy(): Promise<string> {
       requesterEmail: 'user@example.com',
     }),
   });
-  return ((await response.json()) as { id: string }).id;
+  const body = (await response.json()) as { id: string };
+  expect([response.status, body]).toEqual([202, expect.objectContaining({ id: expect.any(String) })]);
+  return body.id;
 }
 
 const cancel = (id: string) => fetch(`${first.url}/api/v1/deployments/${id}/cancel`, { method: 'POST' });
+
+/** Cancelling is asked for and then done: the environment is free for the next deployment only once it is over. */
+async function cancelAndWait(id: string): Promise<void> {
+  await cancel(id);
+  const read = async () => (await fetch(`${first.url}/api/v1/deployments/${id}`)).json();
+  let status: unknown;
+  await eventually(
+    async () => (status = ((await read()) as { status: string }).status) === 'Cancelled',
+    () => `cancelled, is ${String(status)}`,
+  );
+}
 
 describe('the events of a deployment', () => {
   it('stream as they happen, go on at another replica where they were cut off, and end after the final one', async () => {
@@ -107,7 +120,7 @@ describe('the events of a deployment', () => {
     ]);
     const unknown = await stream(`${first.url}/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000/events`);
     expect(unknown.status).toBe(404);
-    await cancel(id);
+    await cancelAndWait(id);
   });
 });
 
@@ -125,11 +138,11 @@ describe('the explanation of a deployment', () => {
 
   it('tells the rule that holds, what it waits for, and every decision with its numbers', async () => {
     const id = await deploy();
+    let body!: Explanation;
     await eventually(
-      async () => (await explain(id)).body.items[0]?.['rule'] === 'no-live-nodes',
-      () => 'waiting for nodes',
+      async () => (body = (await explain(id)).body).items[0]?.['rule'] === 'no-live-nodes',
+      () => `waiting for nodes, last explained: ${JSON.stringify(body)}`,
     );
-    const { body } = await explain(id);
     expect(body).toMatchObject({
       status: 'Running',
       now: {
@@ -150,12 +163,10 @@ describe('the explanation of a deployment', () => {
     const rest = (await explain(id, `?cursor=${page.nextCursor}`)).body;
     expect([...page.items, ...rest.items]).toEqual(body.items);
 
-    await cancel(id);
-    await eventually(
-      async () => (await explain(id)).body.status === 'Cancelled',
-      () => 'cancelled',
-    );
-    expect((await explain(id)).body.now).toMatchObject({
+    await cancelAndWait(id);
+    const ended = (await explain(id)).body;
+    expect(ended.status).toBe('Cancelled');
+    expect(ended.now).toMatchObject({
       stage: null,
       rule: 'cancelled',
       waitsFor: null,

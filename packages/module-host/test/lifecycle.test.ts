@@ -43,7 +43,7 @@ describe("An instance's life", () => {
     // Mostly what is possible, so that runs come far; the rest is refused and changes nothing.
     const choice = fc.record({ pick: fc.nat(), any: fc.integer({ min: 0, max: 4 }) });
     fc.assert(
-      fc.property(fc.array(choice, { maxLength: 40 }), (choices) => {
+      fc.property(fc.array(choice, { minLength: 20, maxLength: 40 }), (choices) => {
         let lifecycle: Lifecycle = { state: 'fetching' };
         let wasReady = false;
         for (const { pick, any } of choices) {
