@@ -93,9 +93,12 @@ done
 wait "$launcher"
 launcher=''
 for pid in "${pids[@]}"; do
-  if kill -0 "$pid" 2>/dev/null; then
-    echo "-- pid $pid outlived npm start" >&2
-    exit 1
-  fi
+  while kill -0 "$pid" 2>/dev/null; do
+    ((SECONDS - interrupted <= ended_seconds)) || {
+      echo "-- pid $pid outlives npm start, $ended_seconds s after Ctrl-C: $(cut -c 1-80 "/proc/$pid/stat")" >&2
+      exit 1
+    }
+    sleep 0.1
+  done
 done
 echo "-- Ctrl-C ended everything in $((SECONDS - interrupted)) s"

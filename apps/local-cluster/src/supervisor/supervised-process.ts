@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { endProcess, type EndSteps } from './end-process.js';
@@ -71,10 +72,12 @@ export class SupervisedProcess {
   async end(hurry?: AbortSignal): Promise<void> {
     this.ending = true;
     if (this.restartTimer !== null) clearTimeout(this.restartTimer);
-    const identity = this.identity;
+    const { child, identity } = this;
     if (identity !== null && !(await endProcess(identity, this.plan.endSteps, hurry))) {
       this.log.error(`pid ${identity.pid} does not end, not even by SIGKILL; the next start tries again`);
     } else {
+      // Ended but not yet waited for, it keeps its pid as a zombie; a launcher that exits now would leave it to init.
+      if (child !== null && this.child === child) await once(child, 'exit');
       removePidFile(this.plan.pidFile);
     }
     this.output.end(() => undefined);
