@@ -48,6 +48,7 @@ const pruneStatements = [
   'SELECT hotswap.keep_traffic_partitions()',
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
   `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,
+  `DELETE FROM hotswap.node_death WHERE noticed_at < now() - interval '30 days'`,
   `DELETE FROM hotswap.idempotency_key WHERE created_at < now() - interval '24 hours'`,
   `DELETE FROM hotswap.node_document AS document USING hotswap.node
    WHERE node.id = node_id AND created_at < now() - interval '1 hour'

@@ -164,7 +164,12 @@ describe('looking', () => {
       revision: 1,
     });
     const [node] = environment!.cluster.nodes;
-    expect(node!.assignment(moduleName)).toEqual({ ...planOf(releaseOf('1.0.0')), epoch: 1, revision: 2 });
+    expect(node!.assignment(moduleName)).toEqual({
+      ...planOf(releaseOf('1.0.0')),
+      epoch: 1,
+      revision: 2,
+      assignedAt: expect.any(Number),
+    });
     expect(await world.clusters.activeDeployments('Development')).toEqual(new Map([[moduleName, id]]));
   });
 

@@ -69,7 +69,8 @@ const upsertAssignments = `
     fallback = excluded.fallback,
     traceparent = excluded.traceparent,
     epoch = excluded.epoch,
-    revision = excluded.revision
+    revision = excluded.revision,
+    assigned_at = now()
   WHERE (assignment.active, assignment.candidate, assignment.candidate_percent, assignment.twin, assignment.warm, assignment.fallback)
     IS DISTINCT FROM (excluded.active, excluded.candidate, excluded.candidate_percent, excluded.twin, excluded.warm, excluded.fallback)
   RETURNING node_id`;
