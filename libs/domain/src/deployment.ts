@@ -54,6 +54,8 @@ export interface Progress {
   exposedAt: Instant | null;
   /** Since when the step stands still because its target was taken off all nodes, to begin again with new processes. */
   containedAt?: Instant | null;
+  /** Since when nodes were last asked to send probes, because users' requests proved nothing in the step; before its start: in another one. */
+  probingSince?: Instant | null;
 }
 
 export interface Stage {
