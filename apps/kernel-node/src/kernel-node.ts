@@ -69,6 +69,7 @@ export class KernelNode {
         modules: this.host.reports(),
       }),
       takeTraffic: () => this.host.takeTraffic(),
+      takeProbes: () => this.host.takeProbes(),
       onTraffic: (traffic) => this.metrics.observeTraffic(traffic),
       send: (report, signal) => controlPlane.report(report, signal),
       onRefused: async (error) => this.agent?.refused(error),
