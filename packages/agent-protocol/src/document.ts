@@ -66,6 +66,8 @@ export interface NodeDocument {
   epoch: number;
   revision: number;
   modules: ModuleAssignment[];
+  /** Boot id of the process that is to leave its traffic and stay, drained; a later boot of the node is not meant. Left out: none. */
+  drainedBootId?: string;
 }
 
 /** Orders two documents by (epoch, revision): negative when `a` is older. */

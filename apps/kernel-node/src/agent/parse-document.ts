@@ -23,7 +23,13 @@ export function parseDocument(value: unknown): NodeDocument {
   );
   const names = new Set(modules.map((assignment) => assignment.module));
   if (names.size < modules.length) throw new DocumentError('modules names one module twice');
-  return { epoch: count(document.epoch, 'epoch'), revision: count(document.revision, 'revision'), modules };
+  const drainedBootId = document.drainedBootId ?? null;
+  return {
+    epoch: count(document.epoch, 'epoch'),
+    revision: count(document.revision, 'revision'),
+    modules,
+    ...(drainedBootId !== null && { drainedBootId: text(drainedBootId, 'drainedBootId') }),
+  };
 }
 
 function parseAssignment(value: unknown, at: string): ModuleAssignment {

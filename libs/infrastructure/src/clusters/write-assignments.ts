@@ -41,6 +41,7 @@ export async function composeDocuments(manager: EntityManager, nodeIds: readonly
     nodeId: node.id,
     epoch: node.document_epoch,
     revision: node.document_revision,
+    ...(node.drained_boot_id !== null && { drainedBootId: node.drained_boot_id }),
     modules: assignments
       .filter((row) => row.node_id === node.id)
       .map((row) => toModuleAssignment(row, node.policy, releases)),
@@ -80,11 +81,12 @@ interface DocumentRow {
   id: string;
   document_epoch: number;
   document_revision: number;
+  drained_boot_id: string | null;
   policy: Policy;
 }
 
 const selectDocuments = `
-  SELECT id, document_epoch, document_revision, policy
+  SELECT id, document_epoch, document_revision, drained_boot_id, policy
   FROM hotswap.node
   JOIN hotswap.environment ON environment.name = node.environment
   WHERE id = ANY($1)`;
