@@ -58,6 +58,8 @@ export interface Progress {
   promotedAt?: Instant | null;
   /** Of a flip of all nodes at once: the time between the first and the last one's, by when their reports of it were kept. */
   flipSkewMilliseconds?: number | null;
+  /** Since when nodes were last asked to send probes, because users' requests proved nothing in the step; before its start: in another one. */
+  probingSince?: Instant | null;
 }
 
 /** How a Deploy stage was taken back. */

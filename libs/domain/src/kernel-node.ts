@@ -6,6 +6,16 @@ import type { Release } from './release.js';
 export const nodeStates = ['Starting', 'Ready', 'LameDuck', 'Draining', 'Lost', 'Gone'] as const;
 export type NodeState = (typeof nodeStates)[number];
 
+/**
+ * Smoke requests that a node is to send to candidate and reference of itself, one at a time. The same `id` again goes on with what is left of
+ * `requestsMax`; another one begins anew.
+ */
+export interface ProbeOrder {
+  id: string;
+  requestsPerSecond: number;
+  requestsMax: number;
+}
+
 /** What one node is wanted to run of one module. `active: null` = the module is to be absent. */
 export interface NodePlan {
   active: Release | null;
@@ -13,6 +23,8 @@ export interface NodePlan {
   candidatePercent: number;
   /** True: a second, equally fresh instance of `active` takes as large a share as the candidate, to be compared with it. */
   twin?: boolean;
+  /** Left out: nothing is probed. */
+  probe?: ProbeOrder;
   warm: Release[];
   fallback: Release | null;
 }
@@ -170,7 +182,7 @@ export class KernelNode {
   }
 }
 
-/** Equal in what gets requests: the same active release, the same candidate, the same share, a twin or none. Warm releases and the fallback only follow from how it came to that. */
+/** Equal in what gets requests: the same active release, the same candidate, the same share, a twin or none. Warm releases and the fallback only follow from how it came to that, and probes are no users' requests. */
 export function routesAlike(a: NodePlan | null, b: NodePlan): boolean {
   return (
     a !== null &&

@@ -2,7 +2,7 @@ import { beatGapMilliseconds } from '@hotswap/domain';
 import { ControlPlaneClock } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { pruneTraffic } from './rollouts/keep-exposure.js';
+import { pruneProbes, pruneTraffic } from './rollouts/keep-exposure.js';
 
 /** A process that begins to beat, and finds no beat of another within this time, ends a gap: nobody listened while it started. */
 const firstBeatGapMilliseconds = 2_000;
@@ -45,6 +45,7 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
 
 const pruneStatements = [
   pruneTraffic,
+  pruneProbes,
   'SELECT hotswap.keep_traffic_partitions()',
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
   `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,

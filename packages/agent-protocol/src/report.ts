@@ -85,5 +85,7 @@ export interface NodeReport {
   ageSeconds?: number;
   modules: ModuleReport[];
   traffic: TrafficSample[];
+  /** What the node's own probes experienced: counted as `traffic` is, and no part of it. Left out: none were sent. */
+  probes?: TrafficSample[];
   process: { cpuSeconds: number; rssBytes: number; eventLoopDelaySeconds: number };
 }

@@ -68,6 +68,11 @@ export class ModuleHost {
     return samples;
   }
 
+  /** Counts of the node's own probes since the last call, by release. */
+  takeProbes(): TrafficSample[] {
+    return [...this.#slots.values()].flatMap((slot) => slot.takeProbes());
+  }
+
   /** Everything asked for is reached or failed. */
   get settled(): boolean {
     return [...this.#slots.values()].every((slot) => slot.settled);

@@ -5,6 +5,7 @@ import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } 
 import type { Instance, InstanceContext, LoadRelease } from './instance.js';
 import { phaseMeasure, type MeasurePhase, type Phase } from './phase.js';
 import { handOver, Hold } from './handover.js';
+import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
 import { ReleaseTraffic } from './traffic.js';
 import { shareDraw } from './share-draw.js';
@@ -35,6 +36,7 @@ export class ModuleSlot {
   /** A second instance of the active release, beside the candidate to be compared with it. Never activated. */
   #twinKeeper: ReleaseKeeper | null = null;
   #twin: Instance | null = null;
+  readonly #prober = new Prober(() => this.#probePair());
   /** While state is handed over, requests wait here. */
   #hold: Hold | null = null;
   /** What the pointer was last set to; kept started until it is set to what is asked for. */
@@ -119,6 +121,10 @@ export class ModuleSlot {
     return samples;
   }
 
+  takeProbes(): TrafficSample[] {
+    return this.#prober.takeTraffic();
+  }
+
   /** Everything asked for is reached or failed. Draining what was replaced is not waited for. */
   get settled(): boolean {
     if (this.#isDue || this.#isFlipping) return false;
@@ -157,6 +163,19 @@ export class ModuleSlot {
     return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
   }
 
+  /** As many probes go to the candidate as to its twin; without one, as many as it gets of the users' requests. */
+  #probePair(): ProbePair | null {
+    const isPaired = this.#assignment?.twin === true;
+    const reference = isPaired ? this.#twin : this.#active;
+    if (this.#candidate?.serving !== true || reference?.serving !== true || this.#hold !== null) return null;
+    return {
+      candidate: this.#candidate,
+      reference,
+      referenceRole: isPaired ? 'twin' : 'active',
+      share: isPaired ? 50 : this.#candidatePercent,
+    };
+  }
+
   #changed(): void {
     this.context.onChange();
     if (this.#isDue) return;
@@ -179,6 +198,7 @@ export class ModuleSlot {
     }
     this.#keepTwin();
     this.#updateWarm();
+    this.#prober.follow((this.isWanted && this.#assignment?.probe) || null);
     const target = this.#flipTarget();
     // One that was deactivated for another that then failed has to be activated again.
     if (target !== null && (target !== this.#active || target.state !== 'active') && !this.#isFlipping)

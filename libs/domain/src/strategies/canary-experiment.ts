@@ -12,6 +12,7 @@ import { onStable } from './plans.js';
 import { awaitConfirmation, awaitSurroundings, confirmedSince, elapsed, hold, holdForPerson } from './readiness.js';
 import { awaitPromotion, decideSteps, enter, findStep, plainRules, type Step } from './steps.js';
 import { experimentParameters, experimentSteps } from './experiment-parameters.js';
+import { probe } from './probe.js';
 import { explainStanding, explainVerdict } from './explain-analysis.js';
 import { forecastDetection, tellForecast } from './forecast-detection.js';
 
@@ -119,15 +120,16 @@ function beginAgain(view: RolloutView, steps: readonly Step[], step: Step, progr
   return awaitConfirmation(view, progress.stepStartedAt) ?? enter(view, steps, steps.indexOf(step));
 }
 
-/** A step is over when the target is proved, at its longest duration when nothing speaks against it, and never before its shortest. */
+/** A step is over when the target is proved, at its longest duration when nothing speaks against it, and never before its shortest; where the policy says so, nodes probe from then on. */
 function awaitProof(
   view: RolloutView,
   steps: readonly Step[],
-  { title, number, targetPercent, bake }: Step,
+  step: Step,
   { bakeSeconds, inconclusive }: CanaryAnalysis,
   { memory }: Look,
   since: Instant,
 ): Decision | null {
+  const { title, number, targetPercent, bake } = step;
   if (memory?.state.ended === 'void') {
     return holdForPerson(
       view,
@@ -156,6 +158,9 @@ function awaitProof(
     return wait('baking', `in the step, ${Math.round(ageSeconds)} s of at least ${bakeSeconds} s on all`);
   if (memory && isProved(memory)) return null;
   if (baked < bake.maximumSeconds * second) return wait('gathering-evidence', `of at most ${bake.maximumSeconds} s`);
+  const probing = inconclusive === 'probe' ? probe(view, step) : null;
+  if (probing === 'under-way') return wait('probing', "and nodes send the manifest's smoke requests to both");
+  if (probing) return probing;
   const E = memory?.standing?.E ?? 0;
   if (E >= suspicious && baked < suspicionTimes * bake.maximumSeconds * second)
     return wait('suspicious', 'without a proof, and evidence against it');

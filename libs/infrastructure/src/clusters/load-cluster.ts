@@ -10,6 +10,7 @@ import {
   type Listening,
   type ModuleObservation,
   type NodeAssignment,
+  type ProbeOrder,
   type Release,
 } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
@@ -66,6 +67,7 @@ interface AssignmentRow {
   candidate: string | null;
   candidate_percent: number;
   twin: boolean;
+  probe: ProbeOrder | null;
   warm: string[];
   fallback: string | null;
   epoch: number;
@@ -74,7 +76,7 @@ interface AssignmentRow {
 }
 
 const selectAssignments = `
-  SELECT node_id, module, active, candidate, candidate_percent, twin, warm, fallback, epoch, revision, assigned_at
+  SELECT node_id, module, active, candidate, candidate_percent, twin, probe, warm, fallback, epoch, revision, assigned_at
   FROM hotswap.node_assignment
   JOIN hotswap.node ON node.id = node_id
   WHERE environment = $1 AND decommissioned_at IS NULL
@@ -181,6 +183,7 @@ function toAssignment(row: AssignmentRow, releases: ReadonlyMap<string, Release>
     candidate: releaseOf(row.candidate, releases),
     candidatePercent: row.candidate_percent,
     twin: row.twin || undefined,
+    probe: row.probe ?? undefined,
     warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
     fallback: releaseOf(row.fallback, releases),
     epoch: row.epoch,
