@@ -1,3 +1,4 @@
+import type { InstanceObservation } from '../kernel-node.js';
 import type { Guards } from '../policy.js';
 import { inPercent, reason, type Reason } from '../reason.js';
 import type { RolloutTraffic, RolloutView, Traffic } from '../rollout/rollout-view.js';
@@ -24,11 +25,11 @@ export function findLimitFault(view: RolloutView): Reason | null {
   );
 }
 
-/** A node that could not fetch the artifact says nothing about the version: that is waited for. */
+/** A node that could not fetch the artifact, or has no memory left for it, says nothing about the version: that is waited for. */
 function faultOfInstance({ cluster, module, target, policy }: RolloutView): Reason | null {
   for (const node of cluster.live) {
     const failure = node.failureOf(module, target);
-    if (failure && failure.failureKind !== 'fetch') {
+    if (failure && !isOfNode(failure)) {
       return reason(
         'target-failed',
         `${target.version} can't run on node ${node.id} (${failure.failureKind ?? 'unknown'}): ${failure.error ?? 'no message'}`,
@@ -49,6 +50,10 @@ function faultOfInstance({ cluster, module, target, policy }: RolloutView): Reas
     }
   }
   return null;
+}
+
+function isOfNode({ failureKind }: InstanceObservation): boolean {
+  return failureKind === 'fetch' || failureKind === 'memory';
 }
 
 /** Judges the target by its failed share: against stable at the same time, or, where stable hardly serves, by an absolute limit. */

@@ -50,7 +50,8 @@ export function isOverdue(view: RolloutView, since: Instant): boolean {
 
 /** Holds for live nodes that have not confirmed, until the deadline; null: all have. */
 export function awaitConfirmation(view: RolloutView, since: Instant): Decision | null {
-  const waiting = view.cluster.live.filter((node) => !node.confirms(view.module)).map(({ id }) => id);
+  const nodes = view.cluster.live.filter((node) => !node.confirms(view.module));
+  const waiting = nodes.map(({ id }) => id);
   if (waiting.length === 0) return null;
   const waitedMilliseconds = elapsed(view, since);
   const untilAt = isoInstant(view.cluster.now + view.policy.progressDeadlineSeconds * second - waitedMilliseconds);
@@ -64,7 +65,14 @@ export function awaitConfirmation(view: RolloutView, since: Instant): Decision |
     return { kind: 'roll-back', because };
   }
   const message = `${waiting.length} of ${view.cluster.live.length} nodes have not confirmed yet, after ${inSeconds(numbers.waitedMilliseconds)}`;
-  return hold(view, reason('waiting-for-nodes', message, numbers));
+  const unable = nodes.flatMap((node) => {
+    const { failureKind, error } = node.failureOf(view.module, view.target) ?? {};
+    return error ? [{ nodeId: node.id, failureKind, error }] : [];
+  });
+  const [first] = unable;
+  if (first === undefined) return hold(view, reason('waiting-for-nodes', message, numbers));
+  const why = `${message}. Node ${first.nodeId} (${first.failureKind}): ${first.error}`;
+  return hold(view, reason('waiting-for-nodes', why, { ...numbers, unable }));
 }
 
 /** Since when every live node has been doing what the step asks. */
