@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hostedNode } from './swap-contenders.js';
 import { RunningContender, type Swapped } from './contender.js';
+import { interruption } from './interruption.js';
 import { median } from './spread.js';
 
 const usage = `Usage: npm run bench:leak -- [options]
@@ -38,7 +39,7 @@ async function run(): Promise<boolean> {
   const seen: Swapped[] = [];
   const count = Number(values.swaps);
   try {
-    for (let turn = 1; turn <= count; turn++) {
+    for (let turn = 1; turn <= count && !interruption.aborted; turn++) {
       for (let request = 0; request < 5; request++)
         await (await fetch(`http://127.0.0.1:${running.port}${running.contender.path}`)).arrayBuffer();
       seen.push(await running.swap(`1.0.${turn}`));
@@ -48,12 +49,12 @@ async function run(): Promise<boolean> {
   } finally {
     await running.stop();
   }
-  const tenth = Math.max(1, Math.floor(count / 10));
+  const tenth = Math.max(1, Math.floor(seen.length / 10));
   const rows = Object.entries(figures).map(([name, of]) => {
     const [second, last] = [seen.slice(tenth, 2 * tenth), seen.slice(-tenth)].map((part) => median(part.map(of)));
     return { name, secondTenth: second!, lastTenth: last!, isFlat: last! <= second! * growthMax };
   });
-  console.log(JSON.stringify({ isolation: values.isolation, swaps: count, figures: rows }, null, 2));
+  console.log(JSON.stringify({ isolation: values.isolation, swaps: seen.length, figures: rows }, null, 2));
   const growing = rows.filter(({ isFlat }) => !isFlat);
   if (growing.length === 0) return true;
   console.error(`Grows: ${growing.map(({ name }) => name).join('; ')}. ${suspects(seen.at(-1)!)}`);

@@ -1,5 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setTimeout } from 'node:timers/promises';
 import { type Contender, RunningContender, type Swapped } from './contender.js';
+import { interruption } from './interruption.js';
 import { median, spread } from './spread.js';
 import { SwapRounds } from './swap-rounds.js';
 
@@ -31,13 +32,14 @@ export async function runSwaps(contender: Contender, options: SwapOptions): Prom
     await pause(Math.max(0, options.everyMilliseconds - swapped.milliseconds));
   };
   try {
-    while (swaps.length < options.swaps || load.totals.requests < options.requestsMin) {
-      const steady = await load.round(() => pause(roundMilliseconds));
+    const isDone = () => swaps.length >= options.swaps && load.totals.requests >= options.requestsMin;
+    while (!isDone() && !interruption.aborted) {
+      const steady = await load.round(() => pause(roundMilliseconds, interruption));
       const swapping = await load.round(async () => {
         const until = performance.now() + roundMilliseconds;
-        while (performance.now() < until) await swap();
+        while (performance.now() < until && !interruption.aborted) await swap();
       });
-      p99s.push({ steady, swapping });
+      if (!interruption.aborted) p99s.push({ steady, swapping });
     }
   } finally {
     await load.stop();
@@ -89,6 +91,10 @@ export async function timeSwaps(contender: Contender, count: number): Promise<ob
 async function use(running: RunningContender): Promise<void> {
   for (let request = 0; request < 200; request++)
     await (await fetch(`http://127.0.0.1:${running.port}${running.contender.path}`)).arrayBuffer();
+}
+
+async function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  await setTimeout(milliseconds, undefined, { signal }).catch(() => undefined);
 }
 
 function countBy(names: string[]): Record<string, number> {
