@@ -1,6 +1,6 @@
 import type { ModuleAssignment, ModuleReport, TrafficSample } from '@hotswap/agent-protocol';
 import { HostError } from './errors.js';
-import type { HostRequest, HostResponse } from './http.js';
+import type { HostRequest, Reply } from './http.js';
 import type { LoadRelease } from './instance.js';
 import type { ModuleLog } from './module-log.js';
 import { ModuleSlot } from './module-slot.js';
@@ -40,16 +40,15 @@ export class ModuleHost {
     }
   }
 
-  /** Rejects with a HostError; or with the request signal's reason, when the client left. */
-  handle(route: string, request: HostRequest): Promise<HostResponse> {
+  /** The reply is told once, perhaps before this returns. */
+  handle(route: string, request: HostRequest, reply: Reply): void {
     try {
       const slot = this.#routes.get(route);
       if (slot === undefined || !slot.isWanted)
         throw new HostError('no-such-route', `No module is mounted at "/${route}".`, null);
-      return slot.handle(request);
+      slot.handle(request, reply);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
-      return Promise.reject(error);
+      reply.fail(error);
     }
   }
 
