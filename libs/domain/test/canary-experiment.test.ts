@@ -233,6 +233,17 @@ describe('A canary with its analysis', () => {
     }
   });
 
+  it('takes silence for no fault where stable runs nowhere any more, and every node has the target whole', () => {
+    const trial = new Trial(short);
+    trial.look();
+    trial.line = 'a:v1! b:v1!';
+    expect(trial.look().because.code).toBe('nothing-to-lose');
+    trial.line = 'a:v2 b:v2';
+    expect(trial.run(120, () => ({}))).toBeNull();
+    const stages = trial.decisions.flatMap(({ analysis }) => analysis?.entries ?? []);
+    expect(stages.map((entry) => entry.kind === 'stage' && entry.weight)).toEqual([0.1, 0]);
+  });
+
   it('judges by the plain guards where no analysis is kept', () => {
     const cluster = fleet('a:v1+v2@10 b:v1+v2@10');
     const traffic = {
