@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReleaseSpec, ReportedNodeState } from '@hotswap/agent-protocol';
-import { type LoadableRelease, ModuleHost, type ModuleLogEntry } from '@hotswap/module-host';
+import { encloseIn, type LoadableRelease, ModuleHost, type ModuleLogEntry } from '@hotswap/module-host';
 import { loadTrustFile } from '@hotswap/module-kit';
 import { Agent, type Dismissal } from './agent/agent.js';
 import { ArtifactCache } from './artifacts/artifact-cache.js';
@@ -58,7 +58,13 @@ export class KernelNode {
       log: (entry) => this.logModule(entry),
       onChange: () => this.observe(),
       load: (spec, signal, traceparent) => this.load(spec, signal, traceparent),
-      onPhase: (phase) => tracing.record(phase),
+      onPhase: (phase) => {
+        tracing.record(phase);
+        this.metrics.observePhase(phase);
+      },
+      enclose: encloseIn(cache.instancesDirectory),
+      memoryBytesMax: settings.memoryMiB * 2 ** 20,
+      spareCountMax: settings.spares,
     });
     this.reporter = new Reporter({
       bootId: identity.bootId,
@@ -69,9 +75,14 @@ export class KernelNode {
         accepted: desired.accepted,
         refused: desired.refused,
         modules: this.host.reports(),
+        memory: this.memory(),
       }),
       takeTraffic: () => this.host.takeTraffic(),
-      onTraffic: (traffic) => this.metrics.observeTraffic(traffic),
+      takeProbes: () => this.host.takeProbes(),
+      onTraffic: (traffic) => {
+        this.metrics.observeTraffic(traffic);
+        this.metrics.observeMemory(this.host.memory());
+      },
       send: (report, signal) => controlPlane.report(report, signal),
       onRefused: async (error) => this.agent?.refused(error),
     });
@@ -184,6 +195,11 @@ export class KernelNode {
       [active, candidate, fallback, ...warm].flatMap((spec) => spec?.artifact ?? []),
     );
     return new Set([...desired, ...this.artifacts.values()]);
+  }
+
+  private memory(): { bytesMax: number; takenBytes: number } {
+    const { bytesMax, taken } = this.host.memory();
+    return { bytesMax, takenBytes: Object.values(taken).reduce((sum, bytes) => sum + bytes, 0) };
   }
 
   private readiness(): Readiness {

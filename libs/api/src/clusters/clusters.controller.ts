@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Logger, Param, Put, Query, Req, Res } from '@nestjs/common';
 import { ApiExtraModels, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { environments, type EnvironmentName, type Policy } from '@hotswap/domain';
-import { ClusterStore, type VersionedPolicy } from '@hotswap/orchestrator';
+import { ClusterStore, StrategyRegistry, type VersionedPolicy } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { inProgress } from '../deployments/in-progress.js';
 import { matchesTag, tagOf } from '../http/entity-tags.js';
@@ -30,6 +30,7 @@ export class ClustersController {
     private readonly clusters: ClusterStore,
     private readonly metrics: ClusterMetrics,
     private readonly streams: EventStreams,
+    private readonly strategies: StrategyRegistry,
   ) {}
 
   @Get()
@@ -139,9 +140,15 @@ export class ClustersController {
   ): Promise<Policy> {
     if (ifMatch === undefined)
       throw new Problem('precondition-required', 'Send If-Match with the ETag of the policy that this one replaces');
+    const strategy = this.strategies.find(body.strategy);
+    if (!strategy) {
+      const message = `must be one of ${this.strategies.names.join(', ')}`;
+      throw Problem.invalid([{ pointer: '/strategy', message }]);
+    }
     const { revision } = await this.clusters.policy(name);
+    const policy = { ...body, strategy: strategy.name };
     const replaced = matchesTag(ifMatch, tagOf(revision))
-      ? await this.clusters.replacePolicy(name, body, revision)
+      ? await this.clusters.replacePolicy(name, policy, revision)
       : null;
     if (replaced) return answerPolicy(reply, replaced);
     throw new Problem(

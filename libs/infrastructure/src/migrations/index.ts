@@ -7,6 +7,8 @@ import { LetDeploymentsSupersede1764000000020 } from './1764000000020-let-deploy
 import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
 import { AskOutside1764000000041 } from './1764000000041-ask-outside.js';
 import { WithdrawAndDrain1764000000050 } from './1764000000050-withdraw-and-drain.js';
+import { KeepWaysBack1764000000060 } from './1764000000060-keep-ways-back.js';
+import { KeepProbes1764000000080 } from './1764000000080-keep-probes.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -19,4 +21,6 @@ export const migrations = [
   PackTraffic1764000000040,
   AskOutside1764000000041,
   WithdrawAndDrain1764000000050,
+  KeepWaysBack1764000000060,
+  KeepProbes1764000000080,
 ];
