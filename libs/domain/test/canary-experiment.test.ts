@@ -185,6 +185,7 @@ describe('A canary with its analysis', () => {
     begin(failing);
     const contained = withTwins(failing, () => failing.run(800, () => ({ C: arm(12, 12), T: arm(12, 0) })));
     expect(contained).toMatchObject({ kind: 'advance', because: { code: 'contained' } });
+    expect(contained?.because.message).toContain('no user has asked 2.0.0');
 
     const unanswered = probing();
     const probe = begin(unanswered);
