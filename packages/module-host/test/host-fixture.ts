@@ -12,6 +12,7 @@ import type {
 } from '@hotswap/agent-protocol';
 import type { Manifest } from '@hotswap/module-kit';
 import {
+  encloseIn,
   LoadError,
   ModuleHost,
   readBody,
@@ -19,6 +20,7 @@ import {
   type HostRequest,
   type HostResponse,
   type HostTiming,
+  type ModuleHostOptions,
   type ModuleLogEntry,
 } from '../src/index.js';
 
@@ -56,11 +58,13 @@ export class HostFixture {
   readonly refusals = new Map<string, LoadError>();
   #manifests = new Map<string, Manifest>();
 
-  constructor(timing: Partial<HostTiming> = {}) {
+  constructor(timing: Partial<HostTiming> = {}, options: Partial<ModuleHostOptions> = {}) {
     symlinkSync(this.folder, this.linkedFolder);
     this.host = new ModuleHost({
       log: (entry) => this.logs.push(entry),
       onChange: () => undefined,
+      enclose: encloseIn(join(this.folder, '.instances')),
+      ...options,
       load: async (spec) => {
         this.loads.push(`${spec.module}@${spec.version}`);
         const refusal = this.refusals.get(spec.digest);
