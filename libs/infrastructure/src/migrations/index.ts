@@ -5,6 +5,7 @@ import { KeepExposure1764000000010 } from './1764000000010-keep-exposure.js';
 import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js';
 import { LetDeploymentsSupersede1764000000020 } from './1764000000020-let-deployments-supersede.js';
 import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
+import { AskOutside1764000000041 } from './1764000000041-ask-outside.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   CreateOpsViews1764000000011,
   LetDeploymentsSupersede1764000000020,
   PackTraffic1764000000040,
+  AskOutside1764000000041,
 ];
