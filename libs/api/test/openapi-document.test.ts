@@ -63,6 +63,7 @@ describe('the OpenAPI document', () => {
       'POST /api/v1/deployments/{id}/reject',
       'POST /api/v1/deployments/{id}/replay',
       'POST /api/v1/deployments/{id}/resume',
+      'POST /api/v1/deployments/{id}/retry',
       'POST /api/v1/deployments/{id}/rollback',
       'POST /api/v1/modules',
       'PUT /api/v1/clusters/{environment}/policy',

@@ -16,6 +16,7 @@ const columns = {
   node_history: 'node_id environment state at until_at seconds silent_since boot_id',
   rollbacks:
     'deployment_id module environment version back_to_version status reason_code reason began_at finished_at seconds exposed_seconds exposed_requests exposed_failures',
+  broken_freezes: 'at deployment_id module version environment freezes frozen_until broken_by reason requester status',
   decisions: 'id at deployment_id module version stage environment kind rule message numbers changes revisions',
 };
 
@@ -89,6 +90,30 @@ describe('the ops views', () => {
     const found = [...byView].map(([view, own]) => [view, own.map(({ column }) => column).join(' ')]);
     expect(Object.fromEntries(found)).toEqual(columns);
     expect(documented.filter(({ comment, about }) => !comment || !about)).toEqual([]);
+  });
+
+  it('show who broke the glass of a frozen environment', async () => {
+    const id = await world.deploy('1.0.0', 'Development', {
+      breakGlass: { reason: 'INC-1', byEmail: 'on-call@example.com' },
+    });
+    await world.step(id, ({ stages }) => ({ stages: [{ stageId: stages[0]!.id, status: 'Succeeded' }] }));
+    const frozen = { freezes: ['weekend', 'audit'], untilAt: '2030-01-07T07:00:00.000Z' };
+    await world.step(id, (view) => ({
+      ...startDeploy(view),
+      because: reason('stage-started', 'Although frozen', { frozen, breakGlass: {} }),
+    }));
+    expect(await rowsOf('broken_freezes')).toMatchObject([
+      {
+        deployment_id: id,
+        version: '1.0.0',
+        environment: 'Development',
+        freezes: ['weekend', 'audit'],
+        frozen_until: new Date('2030-01-07T07:00:00.000Z'),
+        broken_by: 'on-call@example.com',
+        reason: 'INC-1',
+        requester: 'user@example.com',
+      },
+    ]);
   });
 
   it('show a deployment with the stage in hand, and its decisions', async () => {
@@ -310,6 +335,7 @@ const answers: Record<string, object[]> = {
   'How long do deployments take to succeed?': [
     { module: 'payment-processor', environment: 'Development', deployments: '1', median_seconds: expect.any(Number) },
   ],
+  'Who broke the glass lately, where, and why?': [],
 };
 
 describe('the queries of docs/ops.md', () => {

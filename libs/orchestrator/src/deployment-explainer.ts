@@ -26,6 +26,7 @@ const waits: Record<string, WaitsFor> = {
   'minimum-ready': 'Time',
   validating: 'Time',
   verifying: 'Evidence',
+  frozen: 'Time',
   superseding: 'Deployment',
   'awaiting-approval': 'Person',
   'awaiting-promotion': 'Person',

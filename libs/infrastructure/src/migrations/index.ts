@@ -6,6 +6,7 @@ import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js
 import { LetDeploymentsSupersede1764000000020 } from './1764000000020-let-deployments-supersede.js';
 import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
 import { AskOutside1764000000041 } from './1764000000041-ask-outside.js';
+import { FreezeAndRetry1764000000070 } from './1764000000070-freeze-and-retry.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   LetDeploymentsSupersede1764000000020,
   PackTraffic1764000000040,
   AskOutside1764000000041,
+  FreezeAndRetry1764000000070,
 ];

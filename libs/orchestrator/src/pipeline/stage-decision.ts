@@ -1,15 +1,16 @@
-import type {
-  DeploymentStatus,
-  DeploymentView,
-  EnvironmentView,
-  Instant,
-  ListeningGap,
-  PipelineDecision,
-  Reason,
-  RolloutView,
-  Stage,
-  StageChange,
-  StageStatus,
+import {
+  frozenTimes,
+  type DeploymentStatus,
+  type DeploymentView,
+  type EnvironmentView,
+  type Instant,
+  type ListeningGap,
+  type PipelineDecision,
+  type Reason,
+  type RolloutView,
+  type Stage,
+  type StageChange,
+  type StageStatus,
 } from '@hotswap/domain';
 
 /** A decision that changes nothing yet but moves on at once; what it writes is added by the caller. */
@@ -79,10 +80,12 @@ export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
   };
 }
 
-/** Pauses of the deployment and times without anyone listening. */
+/** Pauses of the deployment, times without anyone listening, and freezes that hold rollouts. */
 export function suspensionsOf({ deployment, environment, now }: DeploymentView): ListeningGap[] {
   const underWay = deployment.pausedAt === null ? [] : [{ from: deployment.pausedAt, to: now }];
-  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay];
+  const holding = (environment?.policy.freeze ?? []).filter(({ runningRollouts }) => runningRollouts === 'hold');
+  const frozen = deployment.breakGlass ? [] : frozenTimes(holding, deployment.createdAt, now);
+  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay, ...frozen];
 }
 
 export function environmentOf(view: DeploymentView): EnvironmentView {
