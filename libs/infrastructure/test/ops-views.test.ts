@@ -55,18 +55,23 @@ async function runs(version: string, sequence: number, failures = 0): Promise<vo
   expect(await world.nodes.report('a', report('a-boot', sequence, { modules, traffic }))).toBe('accepted');
 }
 
-/** Development runs 1.0.0 and is taking 2.0.0 back. */
+/** Development runs 1.0.0 and is taking 2.0.0 back, which came although it was frozen. */
 async function takeBack(): Promise<{ first: string; second: string }> {
   await world.clock.beat();
   await world.join('a', 'Development');
   const first = await world.succeedInDevelopment('1.0.0');
   await runs('1.0.0', 1);
-  const second = await world.deploy('2.0.0', 'Development');
+  const breakGlass = { reason: 'INC-1', byEmail: 'on-call@example.com' };
+  const second = await world.deploy('2.0.0', 'Development', { breakGlass });
   await world.step(second, (view) => ({
     status: 'Running',
     stages: [{ stageId: view.stages[0]!.id, status: 'Succeeded' }],
   }));
-  await world.step(second, (view) => startDeploy(view));
+  const frozen = { freezes: ['weekend', 'audit'], untilAt: '2030-01-07T07:00:00.000Z' };
+  await world.step(second, (view) => ({
+    ...startDeploy(view),
+    because: reason('started', 'All nodes get the target', { breakGlass, frozen }),
+  }));
   await runs('2.0.0', 2, 40);
   await world.step(second, (view) => ({
     kind: 'roll-back',
@@ -93,19 +98,11 @@ describe('the ops views', () => {
   });
 
   it('show who broke the glass of a frozen environment', async () => {
-    const id = await world.deploy('1.0.0', 'Development', {
-      breakGlass: { reason: 'INC-1', byEmail: 'on-call@example.com' },
-    });
-    await world.step(id, ({ stages }) => ({ stages: [{ stageId: stages[0]!.id, status: 'Succeeded' }] }));
-    const frozen = { freezes: ['weekend', 'audit'], untilAt: '2030-01-07T07:00:00.000Z' };
-    await world.step(id, (view) => ({
-      ...startDeploy(view),
-      because: reason('stage-started', 'Although frozen', { frozen, breakGlass: {} }),
-    }));
+    const { second } = await takeBack();
     expect(await rowsOf('broken_freezes')).toMatchObject([
       {
-        deployment_id: id,
-        version: '1.0.0',
+        deployment_id: second,
+        version: '2.0.0',
         environment: 'Development',
         freezes: ['weekend', 'audit'],
         frozen_until: new Date('2030-01-07T07:00:00.000Z'),
@@ -335,7 +332,9 @@ const answers: Record<string, object[]> = {
   'How long do deployments take to succeed?': [
     { module: 'payment-processor', environment: 'Development', deployments: '1', median_seconds: expect.any(Number) },
   ],
-  'Who broke the glass lately, where, and why?': [],
+  'Who broke the glass lately, where, and why?': [
+    { environment: 'Development', version: '2.0.0', broken_by: 'on-call@example.com', reason: 'INC-1' },
+  ],
 };
 
 describe('the queries of docs/ops.md', () => {

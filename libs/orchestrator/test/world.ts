@@ -28,6 +28,7 @@ import type { PlanSubject } from '../src/plan/plan-deployment.js';
 import type { RolloutStore } from '../src/ports/rollout-store.js';
 
 const module = 'payments';
+const joinedLongAgo = Date.UTC(2029, 0, 1);
 
 interface WorldNode {
   id: string;
@@ -65,6 +66,7 @@ export class World implements RolloutStore {
   isAnalysing = false;
   private readonly memories = new Map<string, AnalysisMemory>();
   signature: Evidence['status'] = 'Passed';
+  withdrawal: DeploymentView['withdrawal'] = null;
   traffic: { target: Traffic; stable: Traffic; before: Traffic } = {
     target: { requests: 1000, failures: 0 },
     stable: { requests: 1000, failures: 0 },
@@ -150,6 +152,7 @@ export class World implements RolloutStore {
                   : undefined,
             }
           : null,
+      withdrawal: this.withdrawal,
       now: this.now,
       revisions: { policy: 1, membership: 1, record: record?.revision ?? 0 },
     });
@@ -300,7 +303,7 @@ export class World implements RolloutStore {
       bootId: 'boot',
       pid: 1,
       reportedState: 'Ready',
-      joinedAt: this.now,
+      joinedAt: joinedLongAgo,
       lastHeartbeatAt: node.heartbeatAt,
       accepted: node.made ? { epoch: 1, revision: node.made.revision } : { epoch: 1, revision: 1 },
       assignments: new Map(node.plan ? [[module, node.plan]] : []),

@@ -10,6 +10,12 @@ import type { Wire } from './wire/wire.js';
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
   override name = 'CallError';
+  constructor(
+    message: string,
+    readonly isLate = false,
+  ) {
+    super(message);
+  }
 }
 
 /** The kernel's end of the wire to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
@@ -74,7 +80,7 @@ export class InstanceLink {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(id);
-        reject(new CallError(`${what} took longer than ${timeoutSeconds} s.`));
+        reject(new CallError(`${what} took longer than ${timeoutSeconds} s.`, true));
       }, timeoutSeconds * 1000);
       this.#calls.set(id, {
         resolve: (result) => (clearTimeout(timer), resolve(result)),

@@ -12,11 +12,13 @@ import type {
 } from '@hotswap/agent-protocol';
 import type { Manifest } from '@hotswap/module-kit';
 import {
+  encloseIn,
   LoadError,
   ModuleHost,
   type HostRequest,
   type HostResponse,
   type HostTiming,
+  type ModuleHostOptions,
   type ModuleLogEntry,
 } from '../src/index.js';
 
@@ -51,11 +53,13 @@ export class HostFixture {
   readonly refusals = new Map<string, LoadError>();
   #manifests = new Map<string, Manifest>();
 
-  constructor(timing: Partial<HostTiming> = {}) {
+  constructor(timing: Partial<HostTiming> = {}, options: Partial<ModuleHostOptions> = {}) {
     symlinkSync(this.folder, this.linkedFolder);
     this.host = new ModuleHost({
       log: (entry) => this.logs.push(entry),
       onChange: () => undefined,
+      enclose: encloseIn(join(this.folder, '.instances')),
+      ...options,
       load: async (spec) => {
         this.loads.push(`${spec.module}@${spec.version}`);
         const refusal = this.refusals.get(spec.digest);

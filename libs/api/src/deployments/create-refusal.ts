@@ -1,7 +1,7 @@
 import type { CreateRefusal } from '@hotswap/orchestrator';
-import { apiPaths } from '../http/api-paths.js';
 import { Problem } from '../problem/problem.js';
 import { moduleNotFound, versionNotFound } from '../validation/path-parameters.js';
+import { inProgress } from './in-progress.js';
 
 /** Why no deployment was written. */
 export function createRefusal(
@@ -25,9 +25,4 @@ export function createRefusal(
     case 'deployment-in-progress':
       return inProgress(outcome.id);
   }
-}
-
-export function inProgress(id: string): Problem {
-  const detail = `Deployment ${id} of the same module is under way in one of the environments; wait for it, or cancel it`;
-  return new Problem('deployment-in-progress', detail, { deployment: apiPaths.deployment(id) });
 }

@@ -14,11 +14,12 @@ import { pageOf } from '../validation/page-query.dto.js';
 import { DeploymentIdPipe, deploymentNotFound } from '../validation/path-parameters.js';
 import { answerDeployment, deploymentLocation } from './answer-deployment.js';
 import { CreateDeploymentDto, CreateDeploymentQuery } from './create-deployment.dto.js';
-import { createRefusal, inProgress } from './create-refusal.js';
+import { createRefusal } from './create-refusal.js';
 import { DeploymentPlanDto, showPlan } from './deployment-plan.dto.js';
 import { ListDeploymentsQuery, RetryDto, RollBackDto, WithReasonDto } from './deployment-requests.dto.js';
 import { DeploymentDto, DeploymentListDto, showDeployment } from './deployment.dto.js';
 import { idempotencyOf } from './idempotency-key.js';
+import { inProgress } from './in-progress.js';
 
 @ApiTags('Deployments')
 @Controller('api/v1/deployments')

@@ -1,4 +1,5 @@
 import {
+  environmentOf,
   isoInstant,
   reason,
   type Approval,
@@ -7,9 +8,11 @@ import {
   type Reason,
   type Stage,
 } from '@hotswap/domain';
-import { advance, completeStage, environmentOf, hold } from './stage-decision.js';
+import { advance, completeStage, hold } from './stage-decision.js';
 
 const approvalHours = 24;
+/** A verdict wakes the loop; what else may end the wait (the version is withdrawn) is seen by then. */
+const lookAgainMilliseconds = 15_000;
 
 /** Approval: waits for as many people's word as the environment's policy asks for, at most a day. */
 export function decideApproval(view: DeploymentView, stage: Stage): PipelineDecision | { fails: Reason } {
@@ -23,7 +26,7 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
       ...advance(view, stage, because),
       status: 'AwaitingApproval',
       stages: [{ stageId: stage.id, status: 'Waiting', approval: asked, reason: because }],
-      recheckAt: expiresAt + 1,
+      recheckAt: view.now + lookAgainMilliseconds,
     };
   }
   const { verdict, expiresAt, required, approvals } = approval;
@@ -41,7 +44,8 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
     const who = approvals.length > 0 ? `Only ${approvals.length} of ${required} people` : 'Nobody';
     return { fails: reason('approval-expired', `${who} approved ${environment} within ${approvalHours} h`) };
   }
-  return hold(view, stage, 'Waiting', 'AwaitingApproval', awaiting(stage, approval), expiresAt + 1);
+  const recheckAt = Math.min(expiresAt + 1, view.now + lookAgainMilliseconds);
+  return hold(view, stage, 'Waiting', 'AwaitingApproval', awaiting(stage, approval), recheckAt);
 }
 
 function awaiting({ environment }: Stage, { expiresAt, required, approvals }: Approval): Reason {

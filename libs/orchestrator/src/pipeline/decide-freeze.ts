@@ -1,4 +1,5 @@
 import {
+  environmentOf,
   findFreeze,
   isoInstant,
   reason,
@@ -8,9 +9,7 @@ import {
   type Progress,
   type Reason,
   type RolloutView,
-  type Strategy,
 } from '@hotswap/domain';
-import { environmentOf } from './stage-decision.js';
 
 export interface Frozen extends ActiveFreeze {
   because: Reason;
@@ -37,14 +36,14 @@ export function tellBrokenFreeze(view: DeploymentView): { words: string; data: R
  * join the step in hand and the last step may end, but no step begins. `heldBy`: what the answer waits for unless it speaks against the target.
  */
 export function askUnderFreeze(
-  strategy: Strategy,
+  decide: (view: RolloutView) => Decision,
   view: RolloutView,
   { runningRollouts, because }: Frozen,
 ): { found: Decision; heldBy: Reason | null } {
-  const found = strategy.decide({ ...view, isPaused: view.isPaused || runningRollouts === 'hold' });
+  const found = decide({ ...view, isPaused: view.isPaused || runningRollouts === 'hold' });
   if (runningRollouts === 'hold') return { found, heldBy: because };
   if (!beginsStep(found, view.progress)) return { found, heldBy: null };
-  return { found: strategy.decide({ ...view, isPaused: true }), heldBy: because };
+  return { found: decide({ ...view, isPaused: true }), heldBy: because };
 }
 
 function beginsStep(decision: Decision, progress: Progress | null): boolean {

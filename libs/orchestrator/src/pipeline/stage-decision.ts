@@ -1,16 +1,12 @@
-import {
-  frozenTimes,
-  type DeploymentStatus,
-  type DeploymentView,
-  type EnvironmentView,
-  type Instant,
-  type ListeningGap,
-  type PipelineDecision,
-  type Reason,
-  type RolloutView,
-  type Stage,
-  type StageChange,
-  type StageStatus,
+import type {
+  DeploymentStatus,
+  DeploymentView,
+  Instant,
+  PipelineDecision,
+  Reason,
+  Stage,
+  StageChange,
+  StageStatus,
 } from '@hotswap/domain';
 
 /** A decision that changes nothing yet but moves on at once; what it writes is added by the caller. */
@@ -59,39 +55,6 @@ export function completeStage(
     kind: 'complete-stage',
     stages: [{ stageId: stage.id, reason: because, ...change }],
   };
-}
-
-/** What the strategy sees of a Deploy stage that has started; for the way back, `stable` is where it came from. */
-export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
-  const { cluster, policy, target, traffic, analysis } = environmentOf(view);
-  return {
-    module: view.deployment.module,
-    policy,
-    cluster,
-    stable: stage.from,
-    target: stage.to ?? target,
-    startedAt: stage.startedAt ?? view.now,
-    progress: stage.progress,
-    traffic,
-    analysis,
-    suspensions: suspensionsOf(view),
-    promotion: view.deployment.promotion,
-    isPaused: view.deployment.pausedAt !== null,
-  };
-}
-
-/** Pauses of the deployment, times without anyone listening, and freezes that hold rollouts. */
-export function suspensionsOf({ deployment, environment, now }: DeploymentView): ListeningGap[] {
-  const underWay = deployment.pausedAt === null ? [] : [{ from: deployment.pausedAt, to: now }];
-  const holding = (environment?.policy.freeze ?? []).filter(({ runningRollouts }) => runningRollouts === 'hold');
-  const frozen = deployment.breakGlass ? [] : frozenTimes(holding, deployment.createdAt, now);
-  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay, ...frozen];
-}
-
-export function environmentOf(view: DeploymentView): EnvironmentView {
-  if (!view.environment)
-    throw new Error(`Deployment ${view.deployment.id}: a stage with an environment was loaded without it`);
-  return view.environment;
 }
 
 /** Nodes were, or may have been, given something by this Deploy stage. */

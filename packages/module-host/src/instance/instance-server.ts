@@ -109,7 +109,7 @@ export class InstanceServer {
   async #load(entryUrl: string, env: ModuleEnv): Promise<LoadResult> {
     const module = await importModule(entryUrl);
     this.#served = { module, env: deepFreeze(env) };
-    return { hasHealth: module.health !== undefined };
+    return { functions: Object.keys(module) };
   }
 
   get #loaded(): { module: Module; env: ModuleEnv } {

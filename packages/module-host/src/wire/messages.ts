@@ -15,8 +15,8 @@ export type InstanceCall =
   | { call: 'ping' };
 
 export interface LoadResult {
-  /** Whether the module has a `health()` of its own. */
-  hasHealth: boolean;
+  /** Names of the optional functions that the module has. */
+  functions: string[];
 }
 
 /** Answer to `ping`. */
