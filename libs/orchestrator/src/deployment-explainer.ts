@@ -26,6 +26,7 @@ const waits: Record<string, WaitsFor> = {
   'minimum-ready': 'Time',
   validating: 'Time',
   verifying: 'Evidence',
+  frozen: 'Time',
   'catching-up': 'Time',
   suspicious: 'Time',
   'gathering-evidence': 'Evidence',
