@@ -30,6 +30,7 @@ const waits: Record<string, WaitsFor> = {
   'catching-up': 'Time',
   suspicious: 'Time',
   'gathering-evidence': 'Evidence',
+  probing: 'Evidence',
   'awaiting-check': 'Evidence',
   superseding: 'Deployment',
   'awaiting-approval': 'Person',

@@ -1,7 +1,7 @@
 import type { ModuleAssignment, ModuleReport, TrafficSample } from '@hotswap/agent-protocol';
 import type { Enclose } from './enclosure.js';
 import { HostError } from './errors.js';
-import type { HostRequest, HostResponse } from './http.js';
+import type { HostRequest, Reply } from './http.js';
 import type { LoadRelease } from './instance.js';
 import type { MemoryRole } from './memory-budget.js';
 import type { ModuleLog } from './module-log.js';
@@ -55,16 +55,15 @@ export class ModuleHost {
     }
   }
 
-  /** Rejects with a HostError; or with the request signal's reason, when the client left. */
-  handle(route: string, request: HostRequest): Promise<HostResponse> {
+  /** The reply is told once, perhaps before this returns. */
+  handle(route: string, request: HostRequest, reply: Reply): void {
     try {
       const slot = this.#routes.get(route);
       if (slot === undefined || !slot.isWanted)
         throw new HostError('no-such-route', `No module is mounted at "/${route}".`, null);
-      return slot.handle(request);
+      slot.handle(request, reply);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
-      return Promise.reject(error);
+      reply.fail(error);
     }
   }
 

@@ -306,6 +306,7 @@ export class ExternalCheckDto {
 @ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
 export class PolicyDto implements Policy {
   @ApiProperty({
+    type: 'string',
     pattern: strategyName.source,
     description: `${strategyNames.join(', ')}, or one that was added to this control plane; read case-insensitively.`,
     example: 'Canary',
