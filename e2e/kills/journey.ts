@@ -5,7 +5,7 @@ import { changePolicy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { moduleName } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
-import { drillPolicy, quick, standing, type StrategyName } from './drill-policies.js';
+import { strategyPolicy, quick, standing, type StrategyName } from '../support/strategy-policy.js';
 
 export type Way = 'forward' | 'back when finished' | 'back from the middle';
 
@@ -36,13 +36,13 @@ export class Journey {
   }
 
   async goForward(): Promise<Deployment> {
-    await changePolicy(this.cluster, environment, drillPolicy(this.strategy, quick));
+    await changePolicy(this.cluster, environment, strategyPolicy(this.strategy, quick));
     await this.begin();
     return waitForEnd(this.cluster, this.id, undefined, endSeconds);
   }
 
   async goToTheMiddle(): Promise<void> {
-    await changePolicy(this.cluster, environment, drillPolicy(this.strategy, standing));
+    await changePolicy(this.cluster, environment, strategyPolicy(this.strategy, standing));
     await this.begin();
     await waitFor(`the middle of ${this.strategy}`, async () => {
       const deployment = await look(this.cluster, this.id);

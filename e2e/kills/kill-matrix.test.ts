@@ -4,9 +4,9 @@ import { ClosedLoopLoad } from '../support/closed-loop-load.js';
 import { startDrillCluster, waitUntilHealthy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { publishVersion } from '../support/published-module.js';
-import { strategies, type StrategyName } from './drill-policies.js';
+import { strategies, type StrategyName } from '../support/strategy-policy.js';
 import { findFaults, Journey, loadStory, type Story, type Way } from './journey.js';
-import { MortalControlPlane } from './mortal-control-plane.js';
+import { MortalControlPlane } from '../support/mortal-control-plane.js';
 
 const versions = ['7.0.0', '7.1.0'] as const;
 const ways = ['forward', 'back when finished', 'back from the middle'] as const;

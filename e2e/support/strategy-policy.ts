@@ -2,7 +2,7 @@ export const strategies = ['Direct', 'Rolling', 'BlueGreen', 'Canary'] as const;
 export type StrategyName = (typeof strategies)[number];
 
 /** How long an environment waits where its strategy waits: long enough to be decided, or until someone takes it back. */
-export function drillPolicy(strategy: StrategyName, seconds: { step: number; end: number }) {
+export function strategyPolicy(strategy: StrategyName, seconds: { step: number; end: number }) {
   return {
     strategy,
     rolling: { maxUnavailable: '1', maxSurge: '0', minimumReadySeconds: seconds.step },

@@ -2,10 +2,10 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { freePort, type LocalCluster } from '../support/local-cluster.js';
-import { recipeOf, type ProcessRecipe } from '../support/process-recipe.js';
-import { waitFor } from '../support/wait-for.js';
-import type { FromOrchestrator, ToOrchestrator } from './orders.js';
+import { freePort, type LocalCluster } from './local-cluster.js';
+import { recipeOf, type ProcessRecipe } from './process-recipe.js';
+import { waitFor } from './wait-for.js';
+import type { FromOrchestrator, ToOrchestrator } from './mortal-orders.js';
 
 const entry = join(import.meta.dirname, 'mortal-orchestrator.ts');
 const outputCharactersMax = 200_000;
@@ -65,6 +65,14 @@ export class MortalControlPlane {
     await Promise.all(this.serving.map((orchestrator) => orchestrator.dieAfter(point)));
     this.points.length = 0;
     this.deaths = 0;
+  }
+
+  /** SIGKILL for one of them, and another one in its place. */
+  async kill(): Promise<void> {
+    await this.replacing;
+    await this.spare;
+    await this.serving[0]?.end();
+    await this.replacing;
   }
 
   /** Ends all of them; the launcher starts its own again. */

@@ -1,7 +1,7 @@
 // The real control plane, put together as apps/orchestrator-api does it, with one thing around its RolloutStore: after a commit that it was told
 // it sends SIGKILL to itself. Run by Node.js as it is, on the built product; orders come from the test by IPC.
 import type { DeploymentView, PipelineDecision } from '@hotswap/domain';
-import type { FromOrchestrator, ToOrchestrator } from './orders.js';
+import type { FromOrchestrator, ToOrchestrator } from './mortal-orders.js';
 
 const app = new URL('../../apps/orchestrator-api/dist/', import.meta.url);
 await import('@hotswap/infrastructure/telemetry');
