@@ -13,7 +13,7 @@ export interface LoadOptions {
   pauseMilliseconds?: number;
 }
 
-/** What the load has seen so far. A request failed when it had no answer, or a 5xx one. */
+/** What the load has seen so far. A request failed when it had no answer, or one of 400 and above: all of them are right. */
 export interface LoadCounts {
   total: number;
   failed: number;
@@ -91,7 +91,7 @@ export class ClosedLoopLoad {
         let body = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (body = (body + chunk).slice(0, 500)));
-        response.once('end', () => settle(status, status >= 500 ? body : null, version));
+        response.once('end', () => settle(status, status >= 400 ? body : null, version));
         response.once('error', (error) => settle(status, `cut off: ${error.message}`, version));
       });
       outgoing.setTimeout(answerSeconds * 1000, () => outgoing.destroy(new Error(`no answer in ${answerSeconds} s`)));
