@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { inDatabase } from '../support/database.js';
-import { look, waitForEnd, type Deployment } from '../support/deployments.js';
+import { look, stageOf, waitForEnd, type Deployment } from '../support/deployments.js';
 import { changePolicy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { moduleName } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
 import { strategyPolicy, quick, standing, type StrategyName } from '../support/strategy-policy.js';
 
-export type Way = 'forward' | 'back when finished' | 'back from the middle';
+export const ways = ['forward', 'back when finished', 'back from the middle'] as const;
+export type Way = (typeof ways)[number];
 
 const environment = 'Development';
-const endSeconds = 60;
+const endSeconds = 120;
 
 /** Where each strategy stands still, with `standing`, in the middle of its way. */
 const middle: Record<StrategyName, string> = {
@@ -41,13 +42,14 @@ export class Journey {
     return waitForEnd(this.cluster, this.id, undefined, endSeconds);
   }
 
-  async goToTheMiddle(): Promise<void> {
+  async goToTheMiddle(): Promise<Deployment> {
     await changePolicy(this.cluster, environment, strategyPolicy(this.strategy, standing));
     await this.begin();
-    await waitFor(`the middle of ${this.strategy}`, async () => {
+    return waitFor(`the middle of ${this.strategy}`, async () => {
       const deployment = await look(this.cluster, this.id);
-      const step = deployment?.stages.find(({ name }) => name === 'Deploy')?.step?.number;
-      return deployment?.reason.code === middle[this.strategy] && step === middleStep[this.strategy];
+      const step = deployment && stageOf(deployment, environment)?.step?.number;
+      const isThere = deployment?.reason.code === middle[this.strategy] && step === middleStep[this.strategy];
+      return isThere ? deployment : null;
     });
   }
 

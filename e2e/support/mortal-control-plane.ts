@@ -5,21 +5,24 @@ import { join } from 'node:path';
 import { freePort, type LocalCluster } from './local-cluster.js';
 import { recipeOf, type ProcessRecipe } from './process-recipe.js';
 import { waitFor } from './wait-for.js';
-import type { FromOrchestrator, ToOrchestrator } from './mortal-orders.js';
+import { lastWords, type FromOrchestrator, type ToOrchestrator } from './mortal-orders.js';
 
 const entry = join(import.meta.dirname, 'mortal-orchestrator.ts');
 const outputCharactersMax = 200_000;
-const startSeconds = 60;
+const startSeconds = 120;
 
 /**
  * So many orchestrators in the place of the cluster's own, behind its address as behind a balancer. One that dies is replaced at once by one that
- * has been prepared: nothing of it has run before, but starting Node.js takes longer on a busy machine than is worth waiting for each time.
+ * has been prepared: it has done nothing yet, but starting Node.js takes longer on a busy machine than is worth waiting for each time.
  */
 export class MortalControlPlane {
+  /** Commits since the last order, in order; not those that someone died of. */
   readonly points: string[] = [];
-  deaths = 0;
+  /** What those died of that died since; null: of something else. */
+  readonly deaths: (string | null)[] = [];
   private readonly serving: MortalOrchestrator[] = [];
-  private spare: Promise<MortalOrchestrator> | null = null;
+  private readonly spares: Promise<MortalOrchestrator>[] = [];
+  private readonly fatalPoints = new Set<string>();
   private replacing: Promise<void> = Promise.resolve();
   private readonly balancer: Server;
   private turn = 0;
@@ -37,15 +40,14 @@ export class MortalControlPlane {
     const plane = new MortalControlPlane(cluster, recipeOf(cluster, 'orchestrator-api'));
     cluster.holdLauncher();
     try {
-      const prepared = await Promise.all(Array.from({ length: replicas }, () => plane.prepare()));
+      await plane.haveSpares(replicas);
       cluster.kill('orchestrator-api');
       await waitFor('the address to be free', async () => {
         plane.balancer.listen(cluster.port, '127.0.0.1');
         await once(plane.balancer, 'listening');
         return true;
       });
-      await Promise.all(prepared.map((orchestrator) => plane.serve(orchestrator)));
-      plane.spare = plane.prepare();
+      for (const spare of plane.spares.splice(0)) await plane.serve(await spare);
       return plane;
     } catch (error) {
       await plane.end();
@@ -57,34 +59,42 @@ export class MortalControlPlane {
     return this.serving.map(({ output }) => output).join('\n');
   }
 
-  /** Which commit is the last of the orchestrator that makes it, from now on; null: of none. Forgets what was committed before. */
-  async dieAfter(point: string | null): Promise<void> {
-    // Whoever dies has to be replaced at once.
+  /** Each of these commits is the last of the orchestrator that makes it, from now on. Forgets what was before. */
+  async dieAfter(points: readonly string[]): Promise<void> {
     await this.replacing;
-    await this.spare;
-    await Promise.all(this.serving.map((orchestrator) => orchestrator.dieAfter(point)));
+    await this.haveSpares(points.length);
+    this.fatalPoints.clear();
+    for (const point of points) this.fatalPoints.add(point);
+    await this.order();
     this.points.length = 0;
-    this.deaths = 0;
+    this.deaths.length = 0;
   }
 
   /** SIGKILL for one of them, and another one in its place. */
   async kill(): Promise<void> {
     await this.replacing;
-    await this.spare;
+    await this.haveSpares(1);
     await this.serving[0]?.end();
     await this.replacing;
   }
 
-  /** Ends all of them; the launcher starts its own again. */
+  /** Ends all of them; answers when the launcher's own is ready again. */
   async end(): Promise<void> {
     this.isEnding = true;
-    const spare = await this.spare?.catch(() => null);
-    await Promise.all([...this.serving, ...(spare ? [spare] : [])].map((orchestrator) => orchestrator.end()));
+    await this.replacing;
+    const spares = await Promise.all(this.spares.map((spare) => spare.catch(() => null)));
+    await Promise.all([...this.serving, ...spares].map(async (orchestrator) => orchestrator?.end()));
     if (this.balancer.listening) {
       this.balancer.close();
       await once(this.balancer, 'close');
     }
     this.cluster.letLauncherGo();
+    await waitFor("the launcher's orchestrator", async () => (await this.cluster.get('/health/ready')).status === 200);
+  }
+
+  private async haveSpares(count: number): Promise<void> {
+    while (this.spares.length < count) this.spares.push(this.prepare());
+    await Promise.all(this.spares);
   }
 
   private prepare(): Promise<MortalOrchestrator> {
@@ -92,18 +102,29 @@ export class MortalControlPlane {
   }
 
   private async serve(orchestrator: MortalOrchestrator): Promise<void> {
-    void orchestrator.ended.then(() => (this.replacing = this.replace(orchestrator)));
+    void orchestrator.ended.then(() => {
+      this.replacing = this.replacing.then(() => this.replace(orchestrator));
+    });
     await orchestrator.serve();
     this.serving.push(orchestrator);
   }
 
   private async replace(dead: MortalOrchestrator): Promise<void> {
     if (this.isEnding) return;
-    this.deaths++;
+    const point = dead.diedAfter;
+    this.deaths.push(point);
+    if (point !== null) this.fatalPoints.delete(point);
     this.serving.splice(this.serving.indexOf(dead), 1);
-    const spare = await this.spare;
-    if (spare) await this.serve(spare);
-    this.spare = this.prepare();
+    const successor = await (this.spares.shift() ?? this.prepare());
+    await successor.dieAfter([...this.fatalPoints]);
+    await this.serve(successor);
+    await this.order();
+  }
+
+  /** One that is about to be replaced itself does not answer. */
+  private async order(): Promise<void> {
+    const points = [...this.fatalPoints];
+    await Promise.all(this.serving.map((orchestrator) => orchestrator.dieAfter(points).catch(() => undefined)));
   }
 
   /** A connection goes to the next one that serves, and ends with it. */
@@ -128,7 +149,8 @@ class MortalOrchestrator {
     readonly port: number,
     onCommit: (point: string) => void,
   ) {
-    this.ended = once(child, 'exit');
+    // All that it said has been read by then.
+    this.ended = once(child, 'close');
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.said = (this.said + text).slice(-outputCharactersMax);
@@ -160,13 +182,18 @@ class MortalOrchestrator {
   get output(): string {
     return this.said;
   }
+  /** The commit; null: something else, or it lives. */
+  get diedAfter(): string | null {
+    const last = this.said.trimEnd().split('\n').at(-1) ?? '';
+    return last.startsWith(lastWords) ? last.slice(lastWords.length) : null;
+  }
 
   async serve(): Promise<void> {
     await this.ask({ kind: 'serve' }, 'serving');
   }
 
-  async dieAfter(point: string | null): Promise<void> {
-    await this.ask({ kind: 'die-after', point }, 'ordered');
+  async dieAfter(points: readonly string[]): Promise<void> {
+    await this.ask({ kind: 'die-after', points }, 'ordered');
   }
 
   async end(): Promise<void> {

@@ -1,5 +1,6 @@
-// The real control plane, put together as apps/orchestrator-api does it, with one thing around its RolloutStore: after a commit that it was told
+// The real control plane, put together as apps/orchestrator-api does it, with one thing around its RolloutStore: after a commit that it was told of
 // it sends SIGKILL to itself. Run by Node.js as it is, on the built product; orders come from the test by IPC.
+import { writeSync } from 'node:fs';
 import type { DeploymentView, PipelineDecision } from '@hotswap/domain';
 import type { FromOrchestrator, ToOrchestrator } from './mortal-orders.js';
 
@@ -10,6 +11,9 @@ const { loadTrustFile } = await import('@hotswap/module-kit');
 const { createApplication } = (await import(
   new URL('application.js', app).href
 )) as typeof import('../../apps/orchestrator-api/src/application.js');
+const { lastWords } = (await import(
+  new URL('mortal-orders.ts', import.meta.url).href
+)) as typeof import('./mortal-orders.js');
 const { createLog } = (await import(
   new URL('log.js', app).href
 )) as typeof import('../../apps/orchestrator-api/src/log.js');
@@ -17,7 +21,7 @@ const { readSettings } = (await import(
   new URL('settings.js', app).href
 )) as typeof import('../../apps/orchestrator-api/src/settings.js');
 
-let fatalPoint: string | null = null;
+let fatalPoints = new Set<string>();
 
 const settings = readSettings(process.env);
 const application = await createApplication(
@@ -31,14 +35,17 @@ store.commit = async (view, decision) => {
   const outcome = await commit(view, decision);
   const point = outcome === 'committed' ? killPoint(view, decision) : null;
   if (point === null) return outcome;
-  if (point === fatalPoint) process.kill(process.pid, 'SIGKILL');
+  if (fatalPoints.has(point)) {
+    writeSync(1, `${lastWords}${point}\n`);
+    process.kill(process.pid, 'SIGKILL');
+  }
   tell({ kind: 'committed', point });
   return outcome;
 };
 
 process.on('message', (message: ToOrchestrator) => {
   if (message.kind === 'die-after') {
-    fatalPoint = message.point;
+    fatalPoints = new Set(message.points);
     tell({ kind: 'ordered' });
   } else {
     void application.listen(settings.port, settings.host).then(() => tell({ kind: 'serving' }));
