@@ -2,13 +2,20 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { inDatabase } from '../support/database.js';
-import { deploy, look, stageOf, waitForEnd, type Deployment } from '../support/deployments.js';
+import { deploy, look, waitForEnd, type Deployment } from '../support/deployments.js';
 import { changePolicy, startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
 import { slowMembers, withSlowRequests } from '../support/slow-requests.js';
-import { quick, standing, strategies, strategyPolicy, type StrategyName } from '../support/strategy-policy.js';
+import {
+  quick,
+  standing,
+  strategies,
+  strategyPolicy,
+  waitForMiddle,
+  type StrategyName,
+} from '../support/strategy-policy.js';
 import { waitFor } from '../support/wait-for.js';
 
 interface Explanation {
@@ -56,6 +63,12 @@ describe('Not here:', () => {
     });
   }
 
+  /** What Development runs of the two good versions, and the other one. */
+  async function versions(): Promise<{ stable: string; target: string }> {
+    const [stable] = await cluster.activeVersions('Development', moduleName);
+    return stable === '8.0.0' ? { stable, target: '8.1.0' } : { stable: '8.1.0', target: '8.0.0' };
+  }
+
   /** Processes that answer for the module, node by node. */
   async function pids(): Promise<number[]> {
     const answers = addresses.map(async (address) => (await fetch(`${address}/${moduleName}/`)).json());
@@ -66,27 +79,27 @@ describe('Not here:', () => {
     it.each(strategies)(
       'by %s',
       async (strategy) => {
-        const [from, to] = (await cluster.activeVersions('Development', moduleName)).includes('8.0.0')
-          ? ['8.0.0', '8.1.0']
-          : ['8.1.0', '8.0.0'];
+        const { stable, target } = await versions();
         // Nothing is kept warm: an old instance ends as soon as nothing needs it.
         await setPolicy(strategy, quick, { warmSeconds: 0 });
         const old = await pids();
         let answers: Awaited<ReturnType<typeof withSlowRequests>> = [];
         const seen = await underLoad(addresses, async () => {
-          answers = await withSlowRequests(addresses, () => deployed(to));
+          answers = await withSlowRequests(addresses, () => deployed(target));
         });
         expect(seen).toMatchObject(untouched);
         expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
         // What the old one had in hand when the new one was answering already was answered by it, on every node.
         for (const address of addresses) {
           const here = answers.filter((answer) => answer.address === address);
-          const firstNew = Math.min(...here.filter(({ version }) => version === to).map(({ endedAt }) => endedAt));
-          const lastOld = Math.max(...here.filter(({ version }) => version === from).map(({ startedAt }) => startedAt));
+          const firstNew = Math.min(...here.filter(({ version }) => version === target).map(({ endedAt }) => endedAt));
+          const lastOld = Math.max(
+            ...here.filter(({ version }) => version === stable).map(({ startedAt }) => startedAt),
+          );
           expect(firstNew).toBeLessThan(Infinity);
           expect(lastOld).toBeGreaterThan(-Infinity);
         }
-        const answeredBy = new Set(answers.filter(({ version }) => version === from).map(({ pid }) => pid));
+        const answeredBy = new Set(answers.filter(({ version }) => version === stable).map(({ pid }) => pid));
         expect(old.filter((pid) => !answeredBy.has(pid))).toEqual([]);
         await waitFor('the old processes to end', () => old.every((pid) => !isAlive(pid)));
       },
@@ -145,27 +158,25 @@ describe('Not here:', () => {
     it.each(strategies)(
       'by %s',
       async (strategy) => {
-        const [stable] = await cluster.activeVersions('Development', moduleName);
-        const target = stable === '8.0.0' ? '8.1.0' : '8.0.0';
+        const { target } = await versions();
         await setPolicy(strategy, standing);
         const before = await pids();
         const seen = await underLoad(addresses, async () => {
           const id = await deploy(cluster, target, 'Development');
-          const middle = { Direct: 'validating', Rolling: 'minimum-ready', BlueGreen: 'baking', Canary: 'baking' };
-          await waitForReason(id, middle[strategy]);
+          await waitForMiddle(cluster, id, 'Development', strategy);
           if (strategy === 'Rolling') {
             expect((await cluster.post(`/api/v1/deployments/${id}/promote`)).status).toBe(202);
-            await waitFor('a second node', async () => (await stepOf(id)) === 2);
-            await waitForReason(id, 'minimum-ready');
+            await waitForMiddle(cluster, id, 'Development', strategy, 1);
           }
-          const touched = await inDatabase(
-            cluster,
-            `SELECT FROM hotswap.node_assignment AS wanted JOIN hotswap.node ON node.id = node_id
-             WHERE environment = 'Development' AND decommissioned_at IS NULL AND wanted.active <> (
-               SELECT release FROM hotswap.environment_release WHERE environment = 'Development' AND module = '${moduleName}')
-               OR candidate IS NOT NULL`,
-          );
-          expect(touched.length).toBeGreaterThanOrEqual(strategy === 'Canary' ? 1 : 2);
+          const touched = await inDatabase(cluster, [
+            `SELECT FROM hotswap.node_assignment AS wanted
+             JOIN hotswap.node ON node.id = node_id
+             JOIN hotswap.environment_release AS record ON record.environment = node.environment AND record.module = wanted.module
+             WHERE node.environment = 'Development' AND wanted.module = $1
+               AND (wanted.active <> record.release OR wanted.candidate IS NOT NULL)`,
+            [moduleName],
+          ]);
+          expect(touched).toHaveLength(strategy === 'Rolling' ? 2 : 3);
           expect((await cluster.post(`/api/v1/deployments/${id}/rollback`)).status).toBe(202);
           // Whatever its steps would take an hour for.
           expect((await waitForEnd(cluster, id, ['RolledBack'], 60)).status).toBe('RolledBack');
@@ -183,15 +194,10 @@ describe('Not here:', () => {
       },
       240_000,
     );
-
-    const stepOf = async (id: string) => {
-      const deployment = await look(cluster, id);
-      return deployment && stageOf(deployment, 'Development')?.step?.number;
-    };
   });
 
   it('deadlines that never fire', async () => {
-    // Starts well, and then is asked for its health for ever: its node never says that it runs it, nor that it can't.
+    // Its node says neither that it runs it nor that it can't.
     await publishVersion(cluster, { version: '8.2.0', members: 'async start() { await new Promise(() => {}); }' });
     await setPolicy('Direct', quick, { progressDeadlineSeconds: 5 });
     const plane = await MortalControlPlane.take(cluster, 1);
@@ -215,8 +221,7 @@ describe('Not here:', () => {
   }, 240_000);
 
   it('a controller restart that loses or doubles a step', async () => {
-    const [stable] = await cluster.activeVersions('Development', moduleName);
-    const target = stable === '8.0.0' ? '8.1.0' : '8.0.0';
+    const { target } = await versions();
     await setPolicy('Canary', quick);
     const plane = await MortalControlPlane.take(cluster, 1);
     try {
@@ -251,8 +256,7 @@ describe('Not here:', () => {
     ] as const)(
       '$strategy: $code, and paused',
       async ({ strategy, code, waitsFor }) => {
-        const [stable] = await cluster.activeVersions('Development', moduleName);
-        const target = stable === '8.0.0' ? '8.1.0' : '8.0.0';
+        const { target } = await versions();
         await setPolicy(strategy, standing, strategy === 'BlueGreen' ? { blueGreen: { autoPromote: false } } : {});
         const explain = async (id: string) =>
           (await cluster.get<Explanation>(`/api/v1/deployments/${id}/explanation`)).body;
@@ -288,8 +292,8 @@ describe('Not here:', () => {
         .filter(({ pid }) => !silent.includes(pid))
         .map(({ address }) => address);
       const seen = await underLoad(others, async () => {
-        const [stable] = await cluster.activeVersions('Development', moduleName);
-        const id = await deploy(cluster, stable === '8.0.0' ? '8.1.0' : '8.0.0', 'Development');
+        const { target } = await versions();
+        const id = await deploy(cluster, target, 'Development');
         await waitForReason(id, 'baking');
         for (const pid of silent) process.kill(pid, 'SIGSTOP');
         try {

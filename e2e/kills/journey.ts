@@ -1,26 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { inDatabase } from '../support/database.js';
-import { look, stageOf, waitForEnd, type Deployment } from '../support/deployments.js';
+import { waitForEnd, type Deployment } from '../support/deployments.js';
 import { changePolicy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { moduleName } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
-import { strategyPolicy, quick, standing, type StrategyName } from '../support/strategy-policy.js';
+import { quick, standing, strategyPolicy, waitForMiddle, type StrategyName } from '../support/strategy-policy.js';
 
 export const ways = ['forward', 'back when finished', 'back from the middle'] as const;
 export type Way = (typeof ways)[number];
 
 const environment = 'Development';
 const endSeconds = 120;
-
-/** Where each strategy stands still, with `standing`, in the middle of its way. */
-const middle: Record<StrategyName, string> = {
-  Direct: 'validating',
-  Rolling: 'minimum-ready',
-  BlueGreen: 'baking',
-  Canary: 'baking',
-};
-const middleStep: Record<StrategyName, number> = { Direct: 1, Rolling: 1, BlueGreen: 3, Canary: 1 };
 
 /** One deployment of a version to Development, and back. Requests whose answer is lost are asked again, as a client does. */
 export class Journey {
@@ -45,12 +36,7 @@ export class Journey {
   async goToTheMiddle(): Promise<Deployment> {
     await changePolicy(this.cluster, environment, strategyPolicy(this.strategy, standing));
     await this.begin();
-    return waitFor(`the middle of ${this.strategy}`, async () => {
-      const deployment = await look(this.cluster, this.id);
-      const step = deployment && stageOf(deployment, environment)?.step?.number;
-      const isThere = deployment?.reason.code === middle[this.strategy] && step === middleStep[this.strategy];
-      return isThere ? deployment : null;
-    });
+    return waitForMiddle(this.cluster, this.id, environment, this.strategy);
   }
 
   async goBack(): Promise<Deployment> {

@@ -1,3 +1,7 @@
+import { look, stageOf, type Deployment } from './deployments.js';
+import type { Environment, LocalCluster } from './local-cluster.js';
+import { waitFor } from './wait-for.js';
+
 export const strategies = ['Direct', 'Rolling', 'BlueGreen', 'Canary'] as const;
 export type StrategyName = (typeof strategies)[number];
 
@@ -22,3 +26,27 @@ export function strategyPolicy(strategy: StrategyName, seconds: { step: number; 
 export const quick = { step: 0.5, end: 0.5 };
 /** Nothing ends by itself. */
 export const standing = { step: 3600, end: 3600 };
+
+/** Where a rollout with `standing` comes to stand for good, unless someone promotes it. */
+const middle: Record<StrategyName, { code: string; step: number }> = {
+  Direct: { code: 'validating', step: 1 },
+  Rolling: { code: 'minimum-ready', step: 1 },
+  BlueGreen: { code: 'baking', step: 3 },
+  Canary: { code: 'baking', step: 1 },
+};
+
+/** Waits until a rollout with `standing` stands in the middle of its way, so many steps further on where it was promoted. */
+export async function waitForMiddle(
+  cluster: LocalCluster,
+  id: string,
+  environment: Environment,
+  strategy: StrategyName,
+  further = 0,
+): Promise<Deployment> {
+  const { code, step } = middle[strategy];
+  return waitFor(`the middle of ${strategy}`, async () => {
+    const deployment = await look(cluster, id);
+    const number = deployment && stageOf(deployment, environment)?.step?.number;
+    return deployment?.reason.code === code && number === step + further ? deployment : null;
+  });
+}
