@@ -108,6 +108,9 @@ async function measure(cluster: LocalCluster, step: number) {
   try {
     const id = await deploy(cluster, target, 'Production');
     await climb(cluster, id, step);
+    const { lastAnswerAt: answered } = load.counts;
+    // The scout has one request in a hundred.
+    await waitFor('the target to be asked', () => answered.has(`${moduleName}@${target}`));
     await new Promise((resolve) => setTimeout(resolve, trafficMilliseconds));
     const requestedAt = Date.now();
     const { status } = await cluster.post(`/api/v1/deployments/${id}/rollback`);
@@ -118,8 +121,7 @@ async function measure(cluster: LocalCluster, step: number) {
     const { decidedAt, confirmedAt } = await whenRolledBack(cluster, id);
     // What a node may still be answering.
     await new Promise((resolve) => setTimeout(resolve, trafficMilliseconds));
-    const lastAnswerAt = load.counts.lastAnswerAt.get(`${moduleName}@${target}`);
-    if (lastAnswerAt === undefined) throw new Error('The target was never asked');
+    const lastAnswerAt = answered.get(`${moduleName}@${target}`) ?? 0;
     const rollback: Rollback = {
       accepted: acceptedAt - requestedAt,
       lastAnswer: lastAnswerAt - decidedAt,

@@ -226,7 +226,7 @@ describe('Not here:', () => {
     const plane = await MortalControlPlane.take(cluster, 1);
     try {
       await waitUntilHealthy(cluster);
-      const points = [0, 1, 2].map((step) => `Deploy (step ${step}): advance, step`);
+      const points = [1, 3, 3].map((nodes, step) => `Deploy (step ${step}): advance, step, ${nodes} nodes`);
       await plane.dieAfter(points);
       const seen = await underLoad(addresses, async () => {
         const id = await deploy(cluster, target, 'Development');

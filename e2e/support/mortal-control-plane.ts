@@ -2,13 +2,14 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { freePort, type LocalCluster } from './local-cluster.js';
+import type { LocalCluster } from './local-cluster.js';
 import { recipeOf, type ProcessRecipe } from './process-recipe.js';
 import { waitFor } from './wait-for.js';
 import { lastWords, type FromOrchestrator, type ToOrchestrator } from './mortal-orders.js';
 
 const entry = join(import.meta.dirname, 'mortal-orchestrator.ts');
 const outputCharactersMax = 200_000;
+const accidentCharactersMax = 2_000;
 const startSeconds = 120;
 
 /**
@@ -18,8 +19,10 @@ const startSeconds = 120;
 export class MortalControlPlane {
   /** Commits since the last order, in order; not those that someone died of. */
   readonly points: string[] = [];
-  /** What those died of that died since; null: of something else. */
-  readonly deaths: (string | null)[] = [];
+  /** The commits that those died of that died since. */
+  readonly deaths: string[] = [];
+  /** The last words of those that died of anything else. */
+  readonly accidents: string[] = [];
   private readonly serving: MortalOrchestrator[] = [];
   private readonly spares: Promise<MortalOrchestrator>[] = [];
   private readonly fatalPoints = new Set<string>();
@@ -68,6 +71,7 @@ export class MortalControlPlane {
     await this.order();
     this.points.length = 0;
     this.deaths.length = 0;
+    this.accidents.length = 0;
   }
 
   /** SIGKILL for one of them, and another one in its place. */
@@ -112,8 +116,9 @@ export class MortalControlPlane {
   private async replace(dead: MortalOrchestrator): Promise<void> {
     if (this.isEnding) return;
     const point = dead.diedAfter;
-    this.deaths.push(point);
-    if (point !== null) this.fatalPoints.delete(point);
+    if (point === null) this.accidents.push(dead.output.slice(-accidentCharactersMax));
+    else this.deaths.push(point);
+    this.fatalPoints.delete(point ?? '');
     this.serving.splice(this.serving.indexOf(dead), 1);
     const successor = await (this.spares.shift() ?? this.prepare());
     await successor.dieAfter([...this.fatalPoints]);
@@ -142,11 +147,12 @@ export class MortalControlPlane {
 
 class MortalOrchestrator {
   readonly ended: Promise<unknown>;
+  /** 0 until it serves. */
+  port = 0;
   private said = '';
 
   private constructor(
     private readonly child: ChildProcess,
-    readonly port: number,
     onCommit: (point: string) => void,
   ) {
     // All that it said has been read by then.
@@ -158,18 +164,17 @@ class MortalOrchestrator {
     }
     child.on('message', (message: FromOrchestrator) => {
       if (message.kind === 'committed') onCommit(message.point);
+      if (message.kind === 'serving') this.port = message.port;
     });
   }
 
   static async prepare(recipe: ProcessRecipe, onCommit: (point: string) => void): Promise<MortalOrchestrator> {
-    const port = await freePort();
     const child = fork(entry, [], {
       cwd: recipe.workingDirectory,
-      env: { ...recipe.variables, PORT: String(port) },
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      env: recipe.variables,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    const orchestrator = new MortalOrchestrator(child, port, onCommit);
+    const orchestrator = new MortalOrchestrator(child, onCommit);
     try {
       await orchestrator.answer('prepared');
     } catch (error) {

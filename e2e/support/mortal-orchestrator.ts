@@ -48,7 +48,10 @@ process.on('message', (message: ToOrchestrator) => {
     fatalPoints = new Set(message.points);
     tell({ kind: 'ordered' });
   } else {
-    void application.listen(settings.port, settings.host).then(() => tell({ kind: 'serving' }));
+    void application
+      .listen(0, settings.host)
+      .then(() => application.getUrl())
+      .then((url) => tell({ kind: 'serving', port: Number(new URL(url).port) }));
   }
 });
 process.on('disconnect', () => process.exit(1));
@@ -56,12 +59,13 @@ tell({ kind: 'prepared' });
 
 /** What was decided, in words that are the same in each run; null for one more look at the same wait. */
 function killPoint({ deployment, stages }: DeploymentView, decision: PipelineDecision): string | null {
-  const { kind, because, stageId } = decision;
+  const { kind, because, stageId, assign } = decision;
   if (kind === 'hold' && because.code === deployment.reason.code) return null;
   const stage = stages.find(({ id }) => id === stageId);
   const progress = decision.stages.find((change) => change.stageId === stageId)?.progress ?? stage?.progress;
   const step = progress ? ` (step ${progress.number})` : '';
-  return `${stage?.name ?? 'End'}${step}: ${kind}, ${because.code}`;
+  const nodes = assign.length > 0 ? `, ${assign.length} nodes` : '';
+  return `${stage?.name ?? 'End'}${step}: ${kind}, ${because.code}${nodes}`;
 }
 
 function tell(message: FromOrchestrator): void {

@@ -8,7 +8,7 @@ export type ToOrchestrator =
 /** What it answers. */
 export type FromOrchestrator =
   | { kind: 'prepared' }
-  | { kind: 'serving' }
+  | { kind: 'serving'; port: number }
   | { kind: 'ordered' }
   /** Not for the commit that it dies of. */
   | { kind: 'committed'; point: string };

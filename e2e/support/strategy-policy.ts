@@ -23,7 +23,7 @@ export function strategyPolicy(strategy: StrategyName, seconds: { step: number; 
 }
 
 /** Every wait is decided upon, and soon over. */
-export const quick = { step: 0.5, end: 0.5 };
+export const quick = { step: 1, end: 1 };
 /** Nothing ends by itself. */
 export const standing = { step: 3600, end: 3600 };
 
