@@ -1,16 +1,19 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { strategyNames } from '@hotswap/domain';
 import {
   AnalysisStore,
   ClusterStore,
   DatabaseHealth,
+  DeploymentPlanner,
   DeploymentStore,
   DeploymentExplainer,
   DistributedKernelOrchestrator,
   MetricStore,
   ModuleCatalog,
   NodeRegistry,
+  StrategyRegistry,
   WakeUps,
 } from '@hotswap/orchestrator';
 import {
@@ -27,12 +30,21 @@ const stores = [
   AnalysisStore,
   DistributedKernelOrchestrator,
   DeploymentExplainer,
+  DeploymentPlanner,
   DeploymentStore,
   ModuleCatalog,
   ClusterStore,
   NodeRegistry,
   MetricStore,
 ];
+
+/** Nothing is decided without a database: only their names count. */
+const strategies = strategyNames.map((name) => ({
+  name,
+  decide: () => {
+    throw new Error('nothing to decide on');
+  },
+}));
 
 /** The control plane while its database is away: every call of a store is refused, as the driver does it. */
 @Module({})
@@ -44,13 +56,14 @@ class DatabaseAwayModule {
       module: DatabaseAwayModule,
       providers: [
         ...stores.map((provide) => ({ provide, useValue: away })),
+        { provide: StrategyRegistry, useValue: new StrategyRegistry(strategies) },
         { provide: WakeUps, useValue: { subscribe: () => () => undefined } },
         {
           provide: DatabaseHealth,
           useValue: { check: () => Promise.resolve({ reachable: false, migrationsPending: false }) },
         },
       ],
-      exports: [...stores, WakeUps, DatabaseHealth],
+      exports: [...stores, StrategyRegistry, WakeUps, DatabaseHealth],
     };
   }
 }

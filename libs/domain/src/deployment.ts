@@ -54,6 +54,24 @@ export interface Progress {
   exposedAt: Instant | null;
   /** Since when the step stands still because its target was taken off all nodes, to begin again with new processes. */
   containedAt?: Instant | null;
+  /** When a person last let a step go on without waiting. */
+  promotedAt?: Instant | null;
+  /** Of a flip of all nodes at once: the time between the first and the last one's, by when their reports of it were kept. */
+  flipSkewMilliseconds?: number | null;
+  /** Since when nodes were last asked to send probes, because users' requests proved nothing in the step; before its start: in another one. */
+  probingSince?: Instant | null;
+}
+
+/** How a Deploy stage was taken back. */
+export interface StageRollback {
+  /** When it was decided (or, of a deployment that had succeeded, asked for). */
+  decidedAt: Instant;
+  /** When the last live node had said that it is back; null: not all have. */
+  confirmedAt: Instant | null;
+  /** Live nodes that had to go back. */
+  nodes: number;
+  /** Of these, nodes that had the way back started, so that it was a flip. */
+  warmNodes: number;
 }
 
 export interface Stage {
@@ -75,6 +93,8 @@ export interface Stage {
   /** Of an Approval stage that has started. */
   approval: Approval | null;
   reason: Reason | null;
+  /** Of a Deploy stage that was taken back. Left out: it was not. */
+  rollback?: StageRollback | null;
 }
 
 /** What a person asked of an unfinished deployment; a fact in its row that the pipeline reads. The last one of `kind` that ends it stays. */
@@ -84,11 +104,29 @@ export type DeploymentRequest =
   /** A newer deployment wants the environments: this one is taken back where it is, and ends Superseded. */
   | { kind: 'supersede'; by: string; at: Instant };
 
-/** What a person said of an Approval stage. */
+/** What people said of an Approval stage. */
 export interface Approval {
   requestedAt: Instant;
   expiresAt: Instant;
-  verdict: { approved: boolean; by: string; reason: string | null; at: Instant } | null;
+  /** So many have to say yes; as the environment's policy was when they were asked. */
+  required: number;
+  /** Who has said yes so far: each once, none of them the requester. */
+  approvals: Approver[];
+  /** The last word: the first no, or the last yes that was needed. */
+  verdict: (Approver & { approved: boolean }) | null;
+}
+
+export interface Approver {
+  /** An e-mail address. */
+  by: string;
+  reason: string | null;
+  at: Instant;
+}
+
+/** Why freezes are ignored, and who answers for it. */
+export interface BreakGlass {
+  reason: string;
+  byEmail: string;
 }
 
 export interface Deployment {
@@ -101,6 +139,10 @@ export interface Deployment {
   description: string | null;
   metadata: Record<string, string>;
   requireApproval: boolean;
+  /** Null: freezes hold. */
+  breakGlass: BreakGlass | null;
+  /** The deployment whose request this one repeats. */
+  retryOf: string | null;
   status: DeploymentStatus;
   reason: Reason;
   request: DeploymentRequest | null;
@@ -121,15 +163,24 @@ export interface Deployment {
   revision: number;
 }
 
-/** The stages of a new deployment, in order: Verify, then per environment Approval (where asked) and Deploy, then Validate. */
+/** The last words of deployments that may be asked for again. */
+export const retryableStatuses: readonly DeploymentStatus[] = ['Failed', 'RolledBack', 'Cancelled'];
+
+/**
+ * The stages of a new deployment, in order: Verify, then per environment Approval (where the deployment or the environment's policy asks for
+ * it) and Deploy, then Validate.
+ */
 export function planStages(
   target: EnvironmentName,
   requireApproval: boolean,
+  alwaysApproved: readonly EnvironmentName[] = [],
 ): { name: StageName; environment: EnvironmentName | null }[] {
   return [
     { name: 'Verify' as const, environment: null },
     ...environmentsUpTo(target).flatMap((environment) => [
-      ...(requireApproval && needsApproval(environment) ? [{ name: 'Approval' as const, environment }] : []),
+      ...((requireApproval && needsApproval(environment)) || alwaysApproved.includes(environment)
+        ? [{ name: 'Approval' as const, environment }]
+        : []),
       { name: 'Deploy' as const, environment },
     ]),
     { name: 'Validate' as const, environment: target },

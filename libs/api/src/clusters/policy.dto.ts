@@ -13,12 +13,14 @@ import { ArrayMinSize, ArrayUnique, IsBoolean, IsNumber, IsOptional, Matches, Ma
 import { Amount, Count } from '../validation/amount.decorator.js';
 import { Nested, NestedList } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
+import { ApprovalPolicyDto, FreezeDto } from './freeze.dto.js';
 import { AnalysisParametersRule, AscendingSteps, CheckLimits, NotBelow } from './policy-rules.decorator.js';
 
 const daySeconds = 86_400;
 // A number since OpenAPI 3.1; Nest's types still say boolean.
 const positive = { exclusiveMinimum: 0 } as object;
 const stepCountMax = 20;
+const strategyName = /^[A-Za-z][A-Za-z0-9-]{0,49}$/;
 const countOrPercent = /^(\d{1,4}|(100|\d{1,2})%)$/;
 const countOrPercentMessage = { message: 'must be a count such as "1" or a share such as "25%"' };
 
@@ -47,6 +49,13 @@ export class CanaryStepDto implements CanaryStep {
   @NotBelow('minimumSeconds')
   @Amount({ max: daySeconds })
   maximumSeconds!: number;
+
+  @ApiPropertyOptional({
+    default: false,
+    description: 'It goes on only when a person promotes it; after 24 h without one it is taken back.',
+  })
+  @IsBoolean({ message: 'must be true or false' })
+  pause: boolean = false;
 }
 
 @ApiSchema({ name: 'CanaryAnalysis', description: 'How target and stable are compared while both serve.' })
@@ -296,8 +305,13 @@ export class ExternalCheckDto {
 
 @ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
 export class PolicyDto implements Policy {
-  @ApiProperty({ enum: strategyNames, example: 'Canary' })
-  @OneOf(strategyNames)
+  @ApiProperty({
+    type: 'string',
+    pattern: strategyName.source,
+    description: `${strategyNames.join(', ')}, or one that was added to this control plane; read case-insensitively.`,
+    example: 'Canary',
+  })
+  @Matches(strategyName, { message: 'must be the name of a strategy, of letters, digits and -' })
   strategy!: StrategyName;
 
   @ApiProperty({ type: CanaryPolicyDto })
@@ -320,6 +334,15 @@ export class PolicyDto implements Policy {
   @ArrayUnique((each: ExternalCheckDto | null) => each?.name, { message: 'must have names of their own' })
   @NestedList(() => ExternalCheckDto, 10)
   checks: ExternalCheckDto[] = [];
+
+  @ApiPropertyOptional({ type: [FreezeDto], maxItems: 20, default: [] })
+  @ArrayUnique((each: FreezeDto | null) => each?.name, { message: 'must have names of their own' })
+  @NestedList(() => FreezeDto, 20)
+  freeze: FreezeDto[] = [];
+
+  @ApiPropertyOptional({ type: ApprovalPolicyDto, default: { required: 1, always: false } })
+  @Nested(() => ApprovalPolicyDto)
+  approval: ApprovalPolicyDto = new ApprovalPolicyDto();
 
   @ApiProperty({
     minimum: 0,

@@ -3,20 +3,26 @@ import {
   deploymentStatuses,
   environments,
   isoInstant,
+  outcomeOf,
+  outcomeOfStage,
+  outcomes,
   progressPercent,
+  rollbackOf,
   stageStatuses,
-  strategyNames,
   type DeploymentStatus,
   type EnvironmentName,
   type Instant,
+  type Outcome,
   type Reason,
   type Stage,
   type StageName,
+  type StageRollback,
   type StageStatus,
   type StrategyName,
 } from '@hotswap/domain';
 import type { DeploymentRecord } from '@hotswap/orchestrator';
 import { apiPaths } from '../http/api-paths.js';
+import { BreakGlassDto } from './create-deployment.dto.js';
 
 const instant = { type: 'string', format: 'date-time', example: '2026-01-31T12:00:00.000Z' } as const;
 
@@ -59,6 +65,34 @@ export class NodeProgressDto {
   failed!: number;
 }
 
+@ApiSchema({
+  name: 'Rollback',
+  description:
+    'How it was taken back. A flip to a release that was still started takes milliseconds; other nodes have to start it first.',
+})
+export class RollbackDto {
+  @ApiProperty({ ...instant, description: 'When it was decided; every touched node was told with the same commit.' })
+  decidedAt!: string;
+
+  @ApiProperty({ ...instant, nullable: true, description: 'When the last of its nodes had said that it is back.' })
+  confirmedAt!: string | null;
+
+  @ApiProperty({ type: Number, nullable: true, minimum: 0, description: 'From one to the other.', example: 0.084 })
+  seconds!: number | null;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Live nodes that had to go back.', example: 5 })
+  nodes!: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Of these, nodes for which it was a flip.', example: 5 })
+  warmNodes!: number;
+}
+
+const outcome = {
+  enum: [...outcomes, null],
+  nullable: true,
+  example: 'Promoted',
+};
+
 const noReason = { type: 'object', maxProperties: 0, description: 'There is none.' } as const;
 
 @ApiExtraModels(ReasonDto)
@@ -81,8 +115,8 @@ export class StageDto {
 
   @ApiPropertyOptional({
     type: 'string',
-    enum: strategyNames,
     nullable: true,
+    example: 'Canary',
     description: 'Of Deploy; null before it starts.',
   })
   strategy?: StrategyName | null;
@@ -98,6 +132,26 @@ export class StageDto {
 
   @ApiPropertyOptional({ type: NodeProgressDto, nullable: true, description: 'Of Deploy; null before it starts.' })
   nodes?: NodeProgressDto | null;
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    minimum: 0,
+    description:
+      'Of a BlueGreen Deploy: the time between the first and the last node’s flip, once all have; else null.',
+    example: 0.031,
+  })
+  flipSkewSeconds?: number | null;
+
+  @ApiPropertyOptional({
+    ...outcome,
+    type: 'string',
+    description: 'Of Deploy; null while it is not over, or where it had nothing to do.',
+  })
+  outcome?: Outcome | null;
+
+  @ApiPropertyOptional({ type: RollbackDto, nullable: true, description: 'Of Deploy; null: it was not taken back.' })
+  rollback?: RollbackDto | null;
 
   @ApiProperty({ oneOf: [{ $ref: getSchemaPath(ReasonDto) }, noReason] })
   reason!: ReasonDto | Record<string, never>;
@@ -119,6 +173,9 @@ export class DeploymentLinksDto {
 
   @ApiProperty({ format: 'uri-reference', example: '/api/v1/clusters/Production' })
   cluster!: string;
+
+  @ApiPropertyOptional({ format: 'uri-reference', description: 'Of a retry: the deployment before.' })
+  retryOf?: string;
 }
 
 @ApiSchema({
@@ -166,6 +223,17 @@ export class DeploymentDto {
   @ApiProperty({ example: false })
   requireApproval!: boolean;
 
+  @ApiProperty({ type: BreakGlassDto, nullable: true, description: 'Null: freezes hold.' })
+  breakGlass!: BreakGlassDto | null;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'uuid',
+    nullable: true,
+    description: 'The deployment whose request this one repeats.',
+  })
+  retryOf!: string | null;
+
   @ApiProperty({
     enum: deploymentStatuses,
     example: 'Running',
@@ -173,6 +241,14 @@ export class DeploymentDto {
       'The last five are final, but Succeeded may go on to RollingBack. Failing after nodes were touched ends RolledBack, before that Failed.',
   })
   status!: DeploymentStatus;
+
+  @ApiProperty({
+    ...outcome,
+    type: 'string',
+    description:
+      'How it came out; null: it is not over. Fast…: a person let it go on without waiting, or all nodes went back by a flip. Aborted: it ended Failed or Cancelled.',
+  })
+  outcome!: Outcome | null;
 
   @ApiProperty({ type: 'integer', minimum: 0, maximum: 100, example: 62 })
   progressPercent!: number;
@@ -182,6 +258,13 @@ export class DeploymentDto {
 
   @ApiProperty({ type: ExposureDto })
   exposure!: ExposureDto;
+
+  @ApiProperty({
+    type: RollbackDto,
+    nullable: true,
+    description: 'In all environments together; null: none was taken back.',
+  })
+  rollback!: RollbackDto | null;
 
   @ApiProperty(instant)
   createdAt!: string;
@@ -224,10 +307,14 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
     description: deployment.description,
     metadata: deployment.metadata,
     requireApproval: deployment.requireApproval,
+    breakGlass: deployment.breakGlass,
+    retryOf: deployment.retryOf,
     status: deployment.status,
+    outcome: outcomeOf(deployment, stages),
     progressPercent: progressPercent(stages),
     reason: deployment.reason,
     exposure: { ...exposure, seconds: Math.round(exposure.seconds * 1000) / 1000 },
+    rollback: showRollback(rollbackOf(stages)),
     createdAt: isoInstant(deployment.createdAt),
     startedAt: isoOrNull(deployment.startedAt),
     finishedAt: isoOrNull(deployment.finishedAt),
@@ -238,12 +325,14 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
       events: `${apiPaths.deployment(deployment.id)}/events`,
       rollback: `${apiPaths.deployment(deployment.id)}/rollback`,
       cluster: apiPaths.cluster(deployment.targetEnvironment),
+      ...(deployment.retryOf && { retryOf: apiPaths.deployment(deployment.retryOf) }),
     },
   };
 }
 
 function showStage(stage: Stage, { deployment, nodes }: DeploymentRecord): StageDto {
   const { name, environment, status, progress } = stage;
+  const skew = progress?.flipSkewMilliseconds;
   return {
     name,
     ...(environment && { environment }),
@@ -256,8 +345,23 @@ function showStage(stage: Stage, { deployment, nodes }: DeploymentRecord): Stage
       toVersion: stage.to?.version ?? deployment.version,
       step: progress && { number: progress.number, of: progress.of, targetPercent: progress.targetPercent },
       nodes: nodes[stage.id] ?? null,
+      flipSkewSeconds: typeof skew === 'number' ? skew / 1000 : null,
+      outcome: outcomeOfStage(deployment, stage),
+      rollback: showRollback(stage.rollback ?? null),
     }),
     reason: stage.reason ?? {},
+  };
+}
+
+function showRollback(rollback: StageRollback | null): RollbackDto | null {
+  if (!rollback) return null;
+  const { decidedAt, confirmedAt, nodes, warmNodes } = rollback;
+  return {
+    decidedAt: isoInstant(decidedAt),
+    confirmedAt: isoOrNull(confirmedAt),
+    seconds: confirmedAt === null ? null : (confirmedAt - decidedAt) / 1000,
+    nodes,
+    warmNodes,
   };
 }
 

@@ -33,8 +33,28 @@ export function loadView(dataSource: DataSource, deploymentId: string): Promise<
     if (!deployment || finalStatuses.includes(deployment.status)) return null;
     const stages = await loadStages(manager, deploymentId);
     const { environment, revisions } = await loadStageEnvironment(manager, deployment, stages, now);
-    return { deployment, stages, evidence: await loadEvidence(manager, stages, now), environment, now, revisions };
+    return {
+      deployment,
+      stages,
+      evidence: await loadEvidence(manager, stages, now),
+      withdrawal: await loadWithdrawal(manager, deployment),
+      environment,
+      now,
+      revisions,
+    };
   });
+}
+
+async function loadWithdrawal(
+  manager: EntityManager,
+  { module, version }: Deployment,
+): Promise<DeploymentView['withdrawal']> {
+  const [row] = await manager.query<{ withdrawn_at: Date; withdrawal_reason: string | null }[]>(
+    `SELECT withdrawn_at, withdrawal_reason FROM hotswap.module_version
+     WHERE name = $1 AND version = $2 AND withdrawn_at IS NOT NULL`,
+    [module, version],
+  );
+  return row ? { at: row.withdrawn_at.getTime(), reason: row.withdrawal_reason } : null;
 }
 
 async function loadStageEnvironment(
@@ -80,11 +100,11 @@ async function loadTarget(
   return brought ?? loadNewestRelease(manager, deployment, environment);
 }
 
-function emptyRecord(environment: EnvironmentName, module: string): EnvironmentRelease {
+export function emptyRecord(environment: EnvironmentName, module: string): EnvironmentRelease {
   return { environment, module, release: null, previous: null, ownerStageId: null, revision: 0 };
 }
 
-async function loadEnvironmentRow(manager: EntityManager, environment: EnvironmentName) {
+export async function loadEnvironmentRow(manager: EntityManager, environment: EnvironmentName) {
   const [row] = await manager.query<[{ policy: Policy; policy_revision: number; membership_revision: number }]>(
     'SELECT policy, policy_revision, membership_revision FROM hotswap.environment WHERE name = $1',
     [environment],
