@@ -24,9 +24,9 @@ interface Rollback {
   accepted: number;
   /** From the decision to the last answer that a user had from the target. */
   lastAnswer: number;
-  /** From the decision until every live node has confirmed stable. */
+  /** From the decision until the last node has said that it is back on stable, as the deployment's answer has it. */
   confirmed: number;
-  /** From the request until every live node has confirmed stable: what the person waits. */
+  /** From the request until then: what the person waits. */
   whole: number;
 }
 
@@ -104,7 +104,7 @@ async function prepare(cluster: LocalCluster): Promise<void> {
 
 async function measure(cluster: LocalCluster, step: number) {
   const addresses = await cluster.addresses('Production');
-  const load = new ClosedLoopLoad({ addresses, connections: 10, pauseMilliseconds: 10 }).start();
+  const load = new ClosedLoopLoad({ addresses, connections: 6, pauseMilliseconds: 25 }).start();
   try {
     const id = await deploy(cluster, target, 'Production');
     await climb(cluster, id, step);
@@ -118,7 +118,10 @@ async function measure(cluster: LocalCluster, step: number) {
     if (status !== 202) throw new Error(`The rollback was answered ${status}`);
     const end = await waitForEnd(cluster, id, undefined, 60);
     if (end.status !== 'RolledBack') throw new Error(`It ended ${end.status}: ${end.reason.message}`);
-    const { decidedAt, confirmedAt } = await whenRolledBack(cluster, id);
+    const rolledBack = stageOf(end, 'Production')?.rollback;
+    if (!rolledBack) throw new Error('The deployment does not tell of its rollback');
+    // By the database's clock, which is this machine's too.
+    const [decidedAt, confirmedAt] = [Date.parse(rolledBack.decidedAt), Date.parse(rolledBack.confirmedAt ?? '')];
     // What a node may still be answering.
     await new Promise((resolve) => setTimeout(resolve, trafficMilliseconds));
     const lastAnswerAt = answered.get(`${moduleName}@${target}`) ?? 0;
@@ -148,15 +151,6 @@ async function climb(cluster: LocalCluster, id: string, step: number): Promise<v
     );
     if (number < step) await cluster.post(`/api/v1/deployments/${id}/promote`, { full: false });
   }
-}
-
-/** By the database's clock, which is this machine's too. */
-async function whenRolledBack(cluster: LocalCluster, id: string) {
-  const { body } = await cluster.get<{ items: { type: string; at: string }[] }>(
-    `/api/v1/deployments/${id}/events?limit=200`,
-  );
-  const timeOf = (type: string) => Date.parse(body.items.find((event) => event.type === type)?.at ?? '');
-  return { decidedAt: timeOf('rolling-back'), confirmedAt: timeOf('stage-rolled-back') };
 }
 
 /** Median with the least and the greatest. */

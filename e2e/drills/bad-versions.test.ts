@@ -4,6 +4,7 @@ import { deploy, stageOf, waitForEnd, waitForStep } from '../support/deployments
 import { changePolicy, startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
+import { waitFor } from '../support/wait-for.js';
 
 /** The tests build on each other; each leaves the cluster Healthy. */
 describe('A bad version', () => {
