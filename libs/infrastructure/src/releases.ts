@@ -2,6 +2,7 @@ import type { EnvironmentName, Release } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
 import { canonicalDigest } from './canonical-digest.js';
 import { releaseEntity } from './entities/release.js';
+import { loadConfiguration } from './modules/module-configuration.js';
 
 /** The release of these contents; its digest is of all of them. */
 export function describeRelease(contents: Omit<Release, 'digest'>): Release {
@@ -10,22 +11,14 @@ export function describeRelease(contents: Omit<Release, 'digest'>): Release {
   return { digest, module, version, artifact, configurationRevision, configuration };
 }
 
-/** A module's artifact with the newest configuration of an environment: revision 0, `{}` while there is none. Writes nothing. */
+/** A module's artifact with the newest configuration of an environment. Writes nothing. */
 export async function loadNewestRelease(
   manager: EntityManager,
   artifact: Pick<Release, 'module' | 'version' | 'artifact'>,
   environment: EnvironmentName,
 ): Promise<Release> {
-  const [configuration] = await manager.query<{ revision: number; values: Release['configuration'] }[]>(
-    `SELECT revision, "values" FROM hotswap.module_configuration
-     WHERE module = $1 AND environment = $2 ORDER BY revision DESC LIMIT 1`,
-    [artifact.module, environment],
-  );
-  return describeRelease({
-    ...artifact,
-    configurationRevision: configuration?.revision ?? 0,
-    configuration: configuration?.values ?? {},
-  });
+  const { revision, values } = await loadConfiguration(manager, artifact.module, environment);
+  return describeRelease({ ...artifact, configurationRevision: revision, configuration: values });
 }
 
 /** Keeps releases that something is about to refer to; in one order, so that two writers never wait for each other. */

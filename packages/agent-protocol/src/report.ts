@@ -125,6 +125,8 @@ export interface NodeReport {
   ageSeconds?: number;
   modules: ModuleReport[];
   traffic: TrafficSample[];
+  /** What the node's own probes experienced: counted as `traffic` is, and no part of it. Left out: none were sent. */
+  probes?: TrafficSample[];
   process: { cpuSeconds: number; rssBytes: number; eventLoopDelaySeconds: number };
   /** The memory that the node has for instances, and what is kept of it for those there are. Left out: not known. */
   memory?: { bytesMax: number; takenBytes: number };

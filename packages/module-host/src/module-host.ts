@@ -88,6 +88,11 @@ export class ModuleHost {
     return this.#quarters.memory();
   }
 
+  /** Counts of the node's own probes since the last call, by release. */
+  takeProbes(): TrafficSample[] {
+    return [...this.#slots.values()].flatMap((slot) => slot.takeProbes());
+  }
+
   /** Everything asked for is reached or failed. */
   get settled(): boolean {
     return [...this.#slots.values()].every((slot) => slot.settled);

@@ -12,10 +12,11 @@ import type { ExchangeResult } from './exchange.js';
 import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } from './http.js';
 import type { Instance, InstanceContext, LoadRelease } from './instance.js';
 import type { MemoryRole } from './memory-budget.js';
+import { ModuleTraffic } from './module-traffic.js';
 import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from './phase.js';
 import { handOver, handoverSecondsOf, Hold } from './handover.js';
+import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
-import { ReleaseTraffic } from './traffic.js';
 import { shareDraw } from './share-draw.js';
 import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
@@ -39,7 +40,7 @@ export class ModuleSlot {
   #lastSwap: SwapReport | null = null;
   readonly #keepers = new Map<string, ReleaseKeeper>();
   readonly #draining = new Map<Instance, Promise<void>>();
-  readonly #traffic = new Map<string, ReleaseTraffic>();
+  readonly #traffic = new ModuleTraffic();
   readonly #work = new BackgroundWork();
   readonly #warm = new WarmList(() => this.#changed());
   /** The pointer that a flip moves; read once per request. */
@@ -49,6 +50,7 @@ export class ModuleSlot {
   /** A second instance of the active release, beside the candidate to be compared with it. Never activated. */
   #twinKeeper: ReleaseKeeper | null = null;
   #twin: Instance | null = null;
+  readonly #prober = new Prober(() => this.#probePair());
   /** While state is handed over, requests wait here. */
   #hold: Hold | null = null;
   /** What the pointer was last set to; kept started until it is set to what is asked for. */
@@ -95,7 +97,7 @@ export class ModuleSlot {
       throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
     if (request.body !== null && (contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
-    const traffic = this.#trafficOf(instance.spec, role);
+    const traffic = this.#traffic.of(instance.spec, role);
     traffic.inFlight++;
     this.#inFlight++;
     return instance.send(request, ({ outcome, seconds }: ExchangeResult) => {
@@ -126,13 +128,11 @@ export class ModuleSlot {
   }
 
   takeTraffic(): TrafficSample[] {
-    const samples: TrafficSample[] = [];
-    for (const [key, traffic] of this.#traffic) {
-      const sample = traffic.take();
-      if (sample !== null) samples.push(sample);
-      else if (!this.#isRunning(traffic.digest)) this.#traffic.delete(key);
-    }
-    return samples;
+    return this.#traffic.take((digest) => this.#isRunning(digest));
+  }
+
+  takeProbes(): TrafficSample[] {
+    return this.#prober.takeTraffic();
   }
 
   /** Everything asked for is reached or failed. Draining what was replaced is not waited for. */
@@ -145,8 +145,8 @@ export class ModuleSlot {
 
   /** Nothing is left of the module: it was taken off, its last process has ended, its last counts are taken. */
   get isGone(): boolean {
-    const parts = [this.#keepers, this.#draining, this.#traffic];
-    return !this.isWanted && !this.#isDue && this.#twinKeeper === null && parts.every((part) => part.size === 0);
+    const isLeft = this.#keepers.size + this.#draining.size > 0 || this.#twinKeeper !== null || !this.#traffic.isEmpty;
+    return !this.isWanted && !this.#isDue && !isLeft;
   }
 
   get isWanted(): boolean {
@@ -173,6 +173,19 @@ export class ModuleSlot {
     return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
   }
 
+  /** As many probes go to the candidate as to its twin; without one, as many as it gets of the users' requests. */
+  #probePair(): ProbePair | null {
+    const isPaired = this.#assignment?.twin === true;
+    const reference = isPaired ? this.#twin : this.#active;
+    if (this.#candidate?.serving !== true || reference?.serving !== true || this.#hold !== null) return null;
+    return {
+      candidate: this.#candidate,
+      reference,
+      referenceRole: isPaired ? 'twin' : 'active',
+      share: isPaired ? 50 : this.#candidatePercent,
+    };
+  }
+
   #changed(): void {
     this.context.onChange();
     if (this.#isDue) return;
@@ -195,6 +208,7 @@ export class ModuleSlot {
     }
     this.#keepTwin();
     this.#updateWarm();
+    this.#prober.follow((this.isWanted && this.#assignment?.probe) || null);
     const target = this.#flipTarget();
     // One that was deactivated for another that then failed has to be activated again.
     if (target !== null && (target !== this.#active || target.state !== 'active') && !this.#isFlipping)
@@ -235,12 +249,10 @@ export class ModuleSlot {
       traffic: {
         observe: (instance, ...figures) => {
           // It may have been a candidate before.
-          for (const traffic of this.#traffic.values()) traffic.forget(instance);
-          this.#trafficOf(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
+          this.#traffic.forget(instance);
+          this.#traffic.of(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
         },
-        forget: (instance) => {
-          for (const traffic of this.#traffic.values()) traffic.forget(instance);
-        },
+        forget: (instance) => this.#traffic.forget(instance),
       },
       onChange: () => this.#changed(),
     };
@@ -368,8 +380,7 @@ export class ModuleSlot {
   }
 
   #isRunning(digest: string): boolean {
-    const drained = [...this.#draining.keys()].map(({ spec }) => spec.digest);
-    return [...this.#allKeepers.map(({ spec }) => spec.digest), ...drained].includes(digest);
+    return [...this.#allKeepers, ...this.#draining.keys()].some(({ spec }) => spec.digest === digest);
   }
 
   get #allKeepers(): ReleaseKeeper[] {
@@ -386,12 +397,5 @@ export class ModuleSlot {
   #roleOf({ digest }: ReleaseSpec): TrafficRole {
     const isCandidate = this.#assignment?.candidate?.digest === digest && this.#active?.spec.digest !== digest;
     return isCandidate ? 'candidate' : 'active';
-  }
-
-  #trafficOf(spec: ReleaseSpec, role: TrafficRole): ReleaseTraffic {
-    const key = `${role} ${spec.digest}`;
-    let traffic = this.#traffic.get(key);
-    if (traffic === undefined) this.#traffic.set(key, (traffic = new ReleaseTraffic(spec, role)));
-    return traffic;
   }
 }

@@ -299,6 +299,11 @@ export class ReportDto implements NodeReport {
   @NestedList(() => TrafficSampleDto, modulesMax)
   traffic!: TrafficSampleDto[];
 
+  @IsOptional()
+  @ArrayUnique(releaseOf, { message: 'must have one entry per module, release and role' })
+  @NestedList(() => TrafficSampleDto, modulesMax)
+  probes?: TrafficSampleDto[];
+
   @Nested(() => ProcessDto)
   process!: ProcessDto;
 

@@ -1,7 +1,8 @@
-import type { InstanceObservation } from '../kernel-node.js';
+import { isOfNode } from '../kernel-node.js';
 import type { Guards } from '../policy.js';
 import { inPercent, reason, type Reason } from '../reason.js';
 import type { RolloutTraffic, RolloutView, Traffic } from '../rollout/rollout-view.js';
+import { findBootDeaths } from './boot-deaths.js';
 
 /**
  * The rules by which a target is taken back, first match wins: it could not be made to run on a node, its processes keep ending, or its
@@ -9,7 +10,7 @@ import type { RolloutTraffic, RolloutView, Traffic } from '../rollout/rollout-vi
  */
 export function findFault(view: RolloutView): Reason | null {
   return (
-    faultOfInstance(view) ??
+    faultOfProcess(view) ??
     faultOfTraffic(view.policy.guards, view.traffic, view.target.version) ??
     faultOfLoad(view.policy.guards, view.traffic, view.target.version)
   );
@@ -19,10 +20,15 @@ export function findFault(view: RolloutView): Reason | null {
 export function findLimitFault(view: RolloutView): Reason | null {
   const { guards } = view.policy;
   return (
-    faultOfInstance(view) ??
+    faultOfProcess(view) ??
     faultOfShare(guards, view.traffic, view.target.version) ??
     faultOfLoad(guards, view.traffic, view.target.version)
   );
+}
+
+/** What takes whole processes with it: the target's own, or its node's. */
+export function faultOfProcess(view: RolloutView): Reason | null {
+  return faultOfInstance(view) ?? findBootDeaths(view);
 }
 
 /** A node that could not fetch the artifact, or has no memory left for it, says nothing about the version: that is waited for. */
@@ -50,10 +56,6 @@ function faultOfInstance({ cluster, module, target, policy }: RolloutView): Reas
     }
   }
   return null;
-}
-
-function isOfNode({ failureKind }: InstanceObservation): boolean {
-  return failureKind === 'fetch' || failureKind === 'memory';
 }
 
 /** Judges the target by its failed share: against stable at the same time, or, where stable hardly serves, by an absolute limit. */
