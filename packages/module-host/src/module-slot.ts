@@ -16,8 +16,8 @@ import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from '
 import { handOver, handoverSecondsOf, Hold } from './handover.js';
 import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
-import { ReleaseTraffic } from './traffic.js';
-import { shareDraw } from './share-draw.js';
+import { TrafficTable } from './traffic.js';
+import { roleOfDraw, shareDraw } from './share-draw.js';
 import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
 
@@ -40,7 +40,7 @@ export class ModuleSlot {
   #lastSwap: SwapReport | null = null;
   readonly #keepers = new Map<string, ReleaseKeeper>();
   readonly #draining = new Map<Instance, Promise<void>>();
-  readonly #traffic = new Map<string, ReleaseTraffic>();
+  readonly #traffic = new TrafficTable();
   readonly #work = new BackgroundWork();
   readonly #warm = new WarmList(() => this.#changed());
   /** The pointer that a flip moves; read once per request. */
@@ -95,7 +95,7 @@ export class ModuleSlot {
     const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
     if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
-    const traffic = this.#trafficOf(instance.spec, role);
+    const traffic = this.#traffic.of(instance.spec, role);
     traffic.inFlight++;
     this.#inFlight++;
     instance.send(request, reply, ({ outcome, seconds }: ExchangeResult) => {
@@ -134,10 +134,10 @@ export class ModuleSlot {
 
   takeTraffic(): TrafficSample[] {
     const samples: TrafficSample[] = [];
-    for (const [key, traffic] of this.#traffic) {
+    for (const traffic of this.#traffic.values()) {
       const sample = traffic.take();
       if (sample !== null) samples.push(sample);
-      else if (!this.#isRunning(traffic.digest)) this.#traffic.delete(key);
+      else if (!this.#isRunning(traffic.digest)) this.#traffic.delete(traffic);
     }
     return samples;
   }
@@ -174,13 +174,13 @@ export class ModuleSlot {
     clearTimeout(hurry);
   }
 
-  /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. Candidate and twin have equal shares. */
+  /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. */
   #choose(request: HostRequest): { role: TrafficRole; instance: Instance | null } {
     const share = this.#candidatePercent;
     const draw = share === 0 ? 100 : shareDraw(request, this.#active?.manifest.affinity?.header ?? null, this.module);
-    if (draw < share && this.#candidate?.serving === true) return { role: 'candidate', instance: this.#candidate };
-    if (draw >= share && draw < 2 * share && share <= 50 && this.#twin?.serving === true)
-      return { role: 'twin', instance: this.#twin };
+    const role = roleOfDraw(draw, share);
+    if (role === 'candidate' && this.#candidate?.serving === true) return { role, instance: this.#candidate };
+    if (role === 'twin' && this.#twin?.serving === true) return { role, instance: this.#twin };
     return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
   }
 
@@ -261,7 +261,7 @@ export class ModuleSlot {
         observe: (instance, ...figures) => {
           // It may have been a candidate before.
           for (const traffic of this.#traffic.values()) traffic.forget(instance);
-          this.#trafficOf(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
+          this.#traffic.of(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
         },
         forget: (instance) => {
           for (const traffic of this.#traffic.values()) traffic.forget(instance);
@@ -411,12 +411,5 @@ export class ModuleSlot {
   #roleOf({ digest }: ReleaseSpec): TrafficRole {
     const isCandidate = this.#assignment?.candidate?.digest === digest && this.#active?.spec.digest !== digest;
     return isCandidate ? 'candidate' : 'active';
-  }
-
-  #trafficOf(spec: ReleaseSpec, role: TrafficRole): ReleaseTraffic {
-    const key = `${role} ${spec.digest}`;
-    let traffic = this.#traffic.get(key);
-    if (traffic === undefined) this.#traffic.set(key, (traffic = new ReleaseTraffic(spec, role)));
-    return traffic;
   }
 }
