@@ -17,7 +17,7 @@ import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from '
 import { handOver, handoverSecondsOf, Hold } from './handover.js';
 import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
-import { shareDraw } from './share-draw.js';
+import { roleOfDraw, shareDraw } from './share-draw.js';
 import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
 
@@ -168,13 +168,13 @@ export class ModuleSlot {
     clearTimeout(hurry);
   }
 
-  /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. Candidate and twin have equal shares. */
+  /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. */
   #choose(request: HostRequest): { role: TrafficRole; instance: Instance | null } {
     const share = this.#candidatePercent;
     const draw = share === 0 ? 100 : shareDraw(request, this.#active?.manifest.affinity?.header ?? null, this.module);
-    if (draw < share && this.#candidate?.serving === true) return { role: 'candidate', instance: this.#candidate };
-    if (draw >= share && draw < 2 * share && share <= 50 && this.#twin?.serving === true)
-      return { role: 'twin', instance: this.#twin };
+    const role = roleOfDraw(draw, share);
+    if (role === 'candidate' && this.#candidate?.serving === true) return { role, instance: this.#candidate };
+    if (role === 'twin' && this.#twin?.serving === true) return { role, instance: this.#twin };
     return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
   }
 

@@ -1,3 +1,4 @@
+import type { TrafficRole } from '@hotswap/agent-protocol';
 import { headerOf, type HostRequest } from './http.js';
 
 const fnvOffset = 0x811c9dc5;
@@ -12,6 +13,12 @@ const fnvPrime = 0x01000193;
 export function shareDraw(request: HostRequest, affinityHeader: string | null, salt: string): number {
   const key = affinityHeader && headerOf(request.headers, affinityHeader);
   return key ? (hash(`${salt}\n${key}`) / 2 ** 32) * 100 : Math.random() * 100;
+}
+
+/** Whose request it is by its draw. Candidate and twin have equal shares; a share of more than half leaves none for a twin. */
+export function roleOfDraw(draw: number, candidatePercent: number): TrafficRole {
+  if (draw < candidatePercent) return 'candidate';
+  return candidatePercent <= 50 && draw < 2 * candidatePercent ? 'twin' : 'active';
 }
 
 /** FNV-1a, with a final mixing for its high bits. */

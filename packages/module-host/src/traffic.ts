@@ -19,7 +19,7 @@ export class ReleaseTraffic {
 
   constructor(
     private readonly spec: ReleaseSpec,
-    private readonly role: TrafficRole,
+    readonly role: TrafficRole,
   ) {}
 
   get digest(): string {
