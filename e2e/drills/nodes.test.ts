@@ -2,7 +2,6 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { inDatabase } from '../support/database.js';
 import { deploy, look, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
 import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
 import { freePort, type ClusterNode, type LocalCluster } from '../support/local-cluster.js';
@@ -192,7 +191,28 @@ describe('A node', () => {
     });
     expect(seen).toMatchObject(untouched);
     // Nobody is going to be the old one again: it is taken off, as a person would.
-    await inDatabase(cluster, ['UPDATE hotswap.node SET decommissioned_at = now() WHERE id = $1', [id]]);
+    expect((await cluster.delete(`/api/v1/nodes/${id}`)).status).toBe(202);
+  }, 240_000);
+
+  it('that is drained fails no request, and decommissioned it ends and is not started again', async () => {
+    const name = 'kernel-node-production-3';
+    const { id, address } = await nodeOf(name);
+    const others = await addressesBut(name);
+    const state = async () => (await cluster.get<ClusterNode>(`/api/v1/nodes/${id}`)).body.state;
+    const drained = await underLoad([...others, address], async () => {
+      expect((await cluster.post(`/api/v1/nodes/${id}/drain`)).status).toBe(202);
+      await waitFor('its readiness to fail', async () => !(await isServing(address)));
+      await waitFor('it to drain', async () => (await state()) === 'Draining');
+    });
+    expect(drained).toMatchObject(untouched);
+    const gone = await underLoad(others, async () => {
+      expect((await cluster.delete(`/api/v1/nodes/${id}`)).status).toBe(202);
+      await waitFor('the launcher to leave it ended', () => cluster.output.includes('it is not started again'));
+      await waitUntilHealthy(cluster);
+    });
+    expect(gone).toMatchObject(untouched);
+    expect(existsSync(join(cluster.dataDirectory, 'run', `${name}.pid`))).toBe(false);
+    expect((await cluster.nodes('Production')).map((node) => node.address)).not.toContain(address);
   }, 240_000);
 });
 

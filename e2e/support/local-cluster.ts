@@ -110,6 +110,10 @@ export class LocalCluster {
     return this.call<Body>('PUT', path, body, headers);
   }
 
+  async delete<Body>(path: string): Promise<Answer<Body>> {
+    return this.call<Body>('DELETE', path, undefined, {});
+  }
+
   /** The environment's nodes, as the API sees them now. */
   async nodes(environment: Environment): Promise<ClusterNode[]> {
     return (await this.get<{ nodes: ClusterNode[] }>(`/api/v1/clusters/${environment}`)).body.nodes;

@@ -144,6 +144,8 @@ it('every operation answers what the document says, and nothing else', async () 
   await expectStatus(400, 'POST', '/api/v1/deployments', { ...wish, colour: 'red' });
   await waitForStatus(first, 'Succeeded');
   await expectStatus(409, 'POST', `${first}/cancel`);
+  await expectStatus(409, 'POST', `${first}/retry`);
+  await expectStatus(200, 'POST', '/api/v1/deployments?dryRun=true', { ...wish, version: '1.1.0' });
   await expectStatus(409, 'POST', `${first}/pause`);
   await expectStatus(409, 'POST', `${first}/resume`);
   await expectStatus(409, 'POST', `${first}/promote`, { full: true });
@@ -207,6 +209,9 @@ it('every operation answers what the document says, and nothing else', async () 
   const cancelled = await deploy('1.1.0', 'Production', { description: null, metadata: { ticket: 'PAY-1' } });
   await expectStatus(202, 'POST', `${cancelled}/cancel`, { reason: 'wrong one' });
   await waitForStatus(cancelled, 'Cancelled');
+  const { id: retried } = await expectStatus(202, 'POST', `${cancelled}/retry`);
+  await expectStatus(202, 'POST', `/api/v1/deployments/${retried}/cancel`);
+  await waitForStatus(`/api/v1/deployments/${retried}`, 'Cancelled');
 
   await expectStatus(202, 'DELETE', `/api/v1/clusters/Production/modules/${name}`);
   await expectStatus(404, 'DELETE', `/api/v1/clusters/Production/modules/${name}`);
