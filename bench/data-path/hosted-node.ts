@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
-import { encloseIn, type LoadableRelease, ModuleHost } from '@hotswap/module-host';
+import { encloseIn, type LoadableRelease, ModuleHost, replyOf } from '@hotswap/module-host';
 import pino from 'pino';
 import type { Swapped } from './contender.js';
 import { Router } from '../../apps/kernel-node/src/traffic/router.js';
@@ -112,7 +112,7 @@ async function swap(version: string): Promise<number> {
 async function ask(): Promise<string | null> {
   const signal = new AbortController().signal;
   const request = { method: 'GET', url: 'http://localhost/', headers: [], body: null, signal };
-  return host.handle('m', request).then(
+  return replyOf((reply) => host.handle('m', request, reply)).then(
     (response) => response.release,
     () => null,
   );

@@ -31,7 +31,7 @@ export function release(name: string): Release {
 
 /**
  * A fleet in one line: `a:v1 b:v1+v2@10 c:v2? d:v2! e:v1~ f:-`. Name, active release, candidate and its percent; `?` assigned but not
- * confirmed, `!` the newest release failed there, `~` silent, `-` nothing assigned, `<N` confirmed N seconds ago (default 3600),
+ * confirmed, `!` the newest release failed there, `=` it found no memory there, `~` silent, `-` nothing assigned, `<N` confirmed N seconds ago (default 3600),
  * `/z` in zone z.
  */
 export function fleet(line: string, environment: EnvironmentName = 'Production'): EnvironmentCluster {
@@ -114,14 +114,20 @@ export function progress(number: number, changes: Partial<Progress> = {}): Progr
   };
 }
 
+const failures: Partial<Record<string, { failureKind: string; error: string }>> = {
+  '!': { failureKind: 'smoke', error: 'smoke check 1: expected 200, got 500' },
+  '=': { failureKind: 'memory', error: 'No room: it needs 176 MiB' },
+};
+
 function parseNode(word: string, environment: EnvironmentName): KernelNode {
   const match =
-    /^(?<id>\w+):(?<active>-|v\d+)(?:\+(?<candidate>v\d+)@(?<percent>\d+))?(?<mark>[?!~]?)(?:<(?<seconds>\d+))?(?:\/(?<zone>\w+))?$/.exec(
+    /^(?<id>\w+):(?<active>-|v\d+)(?:\+(?<candidate>v\d+)@(?<percent>\d+))?(?<mark>[?!~=]?)(?:<(?<seconds>\d+))?(?:\/(?<zone>\w+))?$/.exec(
       word,
     );
   if (!match?.groups) throw new Error(`Not a node: ${word}`);
   const { id = '', active = '-', candidate, percent, mark, seconds, zone } = match.groups;
-  const confirmed = mark !== '?' && mark !== '!';
+  const failure = mark === undefined ? undefined : failures[mark];
+  const confirmed = mark !== '?' && failure === undefined;
   const assignment: NodeAssignment | null =
     active === '-'
       ? null
@@ -145,9 +151,9 @@ function parseNode(word: string, environment: EnvironmentName): KernelNode {
       .map((each) => ({
         release: release(each as string).digest,
         version: release(each as string).version,
-        state: mark === '!' && each === (candidate ?? active) ? 'Failed' : mark === '?' ? 'Loading' : 'Ready',
-        error: mark === '!' ? 'smoke check 1: expected 200, got 500' : null,
-        failureKind: mark === '!' ? 'smoke' : null,
+        state: failure && each === (candidate ?? active) ? 'Failed' : mark === '?' ? 'Loading' : 'Ready',
+        error: failure?.error ?? null,
+        failureKind: failure?.failureKind ?? null,
         crashes: 0,
       })),
   };

@@ -5,6 +5,7 @@ export {
   DistributedKernelOrchestrator,
   PublishRefused,
   type PublishRefusal,
+  type RetryOutcome,
 } from './distributed-kernel-orchestrator.js';
 export { currentLogFields, withLogFields, type LogFields } from './log-fields.js';
 export { OrchestratorModule } from './orchestrator.module.js';
@@ -18,9 +19,12 @@ export * from './ports/metric-store.js';
 export * from './ports/module-catalog.js';
 export * from './ports/node-registry.js';
 export * from './ports/page.js';
+export * from './ports/plan-store.js';
 export * from './ports/rollout-store.js';
 export * from './ports/traffic-packer.js';
 export * from './ports/wake-ups.js';
+export type { DeploymentPlan, PlanGate, PlanStage, PlanStep } from './plan/deployment-plan.js';
+export { DeploymentPlanner, type PlanOutcome } from './plan/deployment-planner.js';
 export { reconcileCluster } from './reconcile/reconcile-cluster.js';
 export { reconcileDeployment, type ReconcileOutcome } from './reconcile/reconcile-deployment.js';
 export { rolloutStrategies, StrategyRegistry } from './strategies/strategy-registry.js';

@@ -1,7 +1,7 @@
 export { encloseIn } from './enclose.js';
 export type { Enclose, Enclosure, Shape } from './enclosure.js';
 export { HostError, LoadError, type HostErrorCode } from './errors.js';
-export type { ClientSignal, HostRequest, HostResponse } from './http.js';
+export { readBody, replyOf, type ClientSignal, type HostRequest, type HostResponse, type Reply } from './http.js';
 export { ModuleHost, type ModuleHostOptions } from './module-host.js';
 export type { MemoryRole } from './memory-budget.js';
 export type { ModuleLogEntry } from './module-log.js';

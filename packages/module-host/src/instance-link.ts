@@ -1,10 +1,12 @@
 import { HostError, messageOf } from './errors.js';
 import { Exchange, type ExchangeLimits, type ExchangeResult } from './exchange.js';
-import type { HostRequest } from './http.js';
-import { frameBytesMax, frameTypes, type Frame } from './wire/frame.js';
+import type { HostRequest, Reply } from './http.js';
+import { batchBytesMax } from './wire/batch.js';
+import { frameTypes, type Frame } from './wire/frame.js';
 import { FrameReader } from './wire/frame-reader.js';
 import { FrameWriter } from './wire/frame-writer.js';
 import { parseJson, type Failure, type InstanceCall } from './wire/messages.js';
+import { Numbers, Slots } from './wire/slots.js';
 import type { Wire } from './wire/wire.js';
 
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
@@ -20,9 +22,10 @@ export class CallError extends Error {
 
 /** The kernel's end of the wire to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
 export class InstanceLink {
-  readonly exchanges = new Map<number, Exchange>();
+  readonly exchanges = new Slots<Exchange>();
+  readonly #exchangeNumbers = new Numbers();
   #calls = new Map<number, { resolve(result: Buffer): void; reject(error: Error): void }>();
-  #lastId = 0;
+  #lastCall = 0;
   #open = true;
   #closed: string | null = null;
   #deadlineTimer: NodeJS.Timeout | null = null;
@@ -36,7 +39,7 @@ export class InstanceLink {
     private readonly onClose: (broken: string | null) => void,
   ) {
     this.#writer = new FrameWriter(wire);
-    const reader = new FrameReader(frameBytesMax, (frame) => this.#receive(frame));
+    const reader = new FrameReader(batchBytesMax, (frame) => this.#receive(frame));
     wire.listen(
       (bytes) => {
         if (!this.#open) return;
@@ -71,12 +74,12 @@ export class InstanceLink {
 
   /** @throws CallError */
   async restore(state: Buffer, timeoutSeconds: number): Promise<void> {
-    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, state));
+    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, '', state));
   }
 
   async #ask(what: string, timeoutSeconds: number, write: (id: number) => void): Promise<Buffer> {
     if (!this.#open) throw new CallError(this.#closed ?? 'The instance has gone.');
-    const id = this.#nextId();
+    const id = ++this.#lastCall;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(id);
@@ -90,17 +93,19 @@ export class InstanceLink {
     });
   }
 
-  exchange(request: HostRequest, limits: ExchangeLimits, onEnd: (result: ExchangeResult) => void): Exchange {
+  /** @throws HostError where the instance has just ended. */
+  exchange(request: HostRequest, limits: ExchangeLimits, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (!this.#open) throw new HostError('module-failed', `${this.release} has just ended.`, this.release);
-    const id = this.#nextId();
-    const exchange = new Exchange(id, this.#writer, request, limits, this.release, (result) => {
+    const id = this.#exchangeNumbers.claim();
+    const exchange = new Exchange(id, this.#writer, request, limits, this.release, reply, (result) => {
       this.exchanges.delete(id);
+      this.#exchangeNumbers.release(id);
       onEnd(result);
-      if (this.exchanges.size === 0) for (const wake of [...this.#whenIdle]) wake();
+      if (this.exchanges.size === 0 && this.#whenIdle.size > 0) for (const wake of [...this.#whenIdle]) wake();
     });
     this.exchanges.set(id, exchange);
+    exchange.send();
     if (this.#deadlineTimer === null) this.#watchDeadlines(limits.requestSeconds * 1000);
-    return exchange;
   }
 
   /** Resolves when no exchange is left, or when the signal is aborted. */
@@ -133,21 +138,17 @@ export class InstanceLink {
     }, milliseconds);
   }
 
+  /** What was given up may still be answered for a while. */
   #receive(frame: Frame): void {
-    const exchange = this.exchanges.get(frame.id);
-    if (exchange !== undefined) return exchange.receive(frame);
-    const call = this.#calls.get(frame.id);
-    // What was given up may still be answered for a while.
-    if (call === undefined) return;
-    this.#calls.delete(frame.id);
-    if (frame.type === frameTypes.done) call.resolve(frame.payload);
-    else call.reject(new CallError(String((parseJson(frame.payload) as Failure).message)));
+    if (frame.type === frameTypes.done || frame.type === frameTypes.failed) this.#receiveResult(frame);
+    else this.exchanges.get(frame.id)?.receive(frame);
   }
 
-  #nextId(): number {
-    do this.#lastId = (this.#lastId + 1) >>> 0;
-    while (this.#calls.has(this.#lastId) || this.exchanges.has(this.#lastId));
-    return this.#lastId;
+  #receiveResult({ type, id, body }: Frame): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (type === frameTypes.done) call?.resolve(Buffer.from(body ?? ''));
+    else call?.reject(new CallError(String((parseJson(body) as Failure).message)));
   }
 
   #close(broken: string | null): void {

@@ -7,7 +7,7 @@ import { shapeOf, type Enclosure } from './enclosure.js';
 import { Hooks } from './hooks.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
-import type { HostRequest, HostResponse } from './http.js';
+import { replyOf, type HostRequest, type HostResponse, type Reply } from './http.js';
 import { CallError, InstanceLink } from './instance-link.js';
 import {
   advance,
@@ -47,9 +47,6 @@ export interface InstanceContext extends WatchContext {
   /** Something that the report tells has changed. */
   onChange(): void;
 }
-
-/** Requests that never reach the router's counters: of health and smoke tests. */
-const uncounted = () => undefined;
 
 /** One process (or thread) of one release, from fetching the release until it has ended. Made once, never raised again. */
 export class Instance implements Tenant {
@@ -159,11 +156,11 @@ export class Instance implements Tenant {
   }
 
   /** @throws HostError where the instance has just ended. */
-  send(request: HostRequest, onEnd: (result: ExchangeResult) => void): Promise<HostResponse> {
+  send(request: HostRequest, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
     const { requestSeconds, requestBodyMiB } = this.manifest.limits;
     const limits = { requestSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
-    return this.#link.exchange(request, limits, onEnd).response;
+    this.#link.exchange(request, limits, reply, onEnd);
   }
 
   /** From ready or deactivated to active. @throws LoadError of kind `activate`; the instance is as it was, but for background work. */
@@ -281,8 +278,8 @@ export class Instance implements Tenant {
     this.#advance({ event: 'started' });
     const { health, smoke } = this.manifest;
     if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth));
-    const send = (request: HostRequest) => this.send(request, uncounted);
-    if (smoke.length > 0) await this.#measure('smoke', () => smokeTest(send, smoke, health.timeoutSeconds));
+    if (smoke.length > 0)
+      await this.#measure('smoke', () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds));
     if (this.#lodging === null || this.#link === null) return;
     this.#watch = new Watch(this.#lodging, this.#link, this.manifest.limits, this.context, (harm) => this.#kill(harm));
   }
@@ -309,7 +306,12 @@ export class Instance implements Tenant {
     const { path, timeoutSeconds } = this.manifest.health;
     if (hasHealth) await this.#phase('health', { call: 'health' }, timeoutSeconds);
     if (path === null) return;
-    await checkHealthPath((request) => this.send(request, uncounted), path, timeoutSeconds);
+    await checkHealthPath((request) => this.#probe(request), path, timeoutSeconds);
+  }
+
+  /** A request of health or smoke tests, which never reaches the router's counters. */
+  #probe(request: HostRequest): Promise<HostResponse> {
+    return replyOf((reply) => this.send(request, reply, () => undefined));
   }
 
   async #move({ manifest }: LoadableRelease, signal: AbortSignal): Promise<Lodging> {

@@ -1,7 +1,7 @@
 import type { ModuleAssignment, ModuleReport, TrafficSample } from '@hotswap/agent-protocol';
 import type { Enclose } from './enclosure.js';
 import { HostError } from './errors.js';
-import type { HostRequest, HostResponse } from './http.js';
+import type { HostRequest, Reply } from './http.js';
 import type { LoadRelease } from './instance.js';
 import type { MemoryRole } from './memory-budget.js';
 import type { ModuleLog } from './module-log.js';
@@ -55,16 +55,15 @@ export class ModuleHost {
     }
   }
 
-  /** Rejects with a HostError; or with the request signal's reason, when the client left. */
-  handle(route: string, request: HostRequest): Promise<HostResponse> {
+  /** The reply is told once, perhaps before this returns. */
+  handle(route: string, request: HostRequest, reply: Reply): void {
     try {
       const slot = this.#routes.get(route);
       if (slot === undefined || !slot.isWanted)
         throw new HostError('no-such-route', `No module is mounted at "/${route}".`, null);
-      return slot.handle(request);
+      slot.handle(request, reply);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
-      return Promise.reject(error);
+      reply.fail(error);
     }
   }
 
@@ -83,14 +82,14 @@ export class ModuleHost {
     return samples;
   }
 
-  /** What the node has for instances, and what is kept for those there are, by what they are for; in bytes. */
-  memory(): { bytesMax: number; taken: Record<MemoryRole, number> } {
-    return this.#quarters.memory();
-  }
-
   /** Counts of the node's own probes since the last call, by release. */
   takeProbes(): TrafficSample[] {
     return [...this.#slots.values()].flatMap((slot) => slot.takeProbes());
+  }
+
+  /** What the node has for instances, and what is kept for those there are, by what they are for; in bytes. */
+  memory(): { bytesMax: number; taken: Record<MemoryRole, number> } {
+    return this.#quarters.memory();
   }
 
   /** Everything asked for is reached or failed. */

@@ -9,7 +9,7 @@ import type {
 import { BackgroundWork } from './background-work.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
-import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } from './http.js';
+import { headerOf, refusedMethods, type HostRequest, type Reply } from './http.js';
 import type { Instance, InstanceContext, LoadRelease } from './instance.js';
 import type { MemoryRole } from './memory-budget.js';
 import { ModuleTraffic } from './module-traffic.js';
@@ -79,32 +79,37 @@ export class ModuleSlot {
     this.#changed();
   }
 
-  /** Rejects with, or throws, a HostError or the request signal's reason. */
-  handle(request: HostRequest): Promise<HostResponse> {
-    if (this.#hold !== null) return this.#hold.wait().then(() => this.handle(request));
+  /** @throws a HostError or the request signal's reason, where that is known at once; the reply is told of no more then. */
+  handle(request: HostRequest, reply: Reply): void {
+    if (this.#hold !== null) return this.#handleLater(this.#hold, request, reply);
     const { role, instance } = this.#choose(request);
     if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
     if (request.signal.aborted) throw request.signal.reason;
     const { name, manifest } = instance;
-    if (refusedMethods.has(request.method))
-      return Promise.resolve({
-        status: 405,
-        headers: [['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
-        body: null,
-        release: name,
-      });
+    if (refusedMethods.has(request.method)) {
+      const headers = ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'];
+      return reply.respond({ status: 405, headers, body: null, release: name });
+    }
     if (this.#inFlight >= manifest.limits.inFlight)
       throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
-    if (request.body !== null && (contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
+    const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
+    if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
     const traffic = this.#traffic.of(instance.spec, role);
     traffic.inFlight++;
     this.#inFlight++;
-    return instance.send(request, ({ outcome, seconds }: ExchangeResult) => {
+    instance.send(request, reply, ({ outcome, seconds }: ExchangeResult) => {
       traffic.inFlight--;
       this.#inFlight--;
       if (outcome !== 'abandoned') traffic.count(seconds, outcome === 'failed');
     });
+  }
+
+  #handleLater(hold: Hold, request: HostRequest, reply: Reply): void {
+    hold
+      .wait()
+      .then(() => this.handle(request, reply))
+      .catch((error: unknown) => reply.fail(error));
   }
 
   report(): ModuleReport {

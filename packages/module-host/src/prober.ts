@@ -1,11 +1,12 @@
 import type { ProbeOrder, TrafficRole, TrafficSample } from '@hotswap/agent-protocol';
 import type { SmokeCheck } from '@hotswap/module-kit';
+import { replyOf } from './http.js';
 import type { Instance } from './instance.js';
 import { smokeTest } from './smoke-test.js';
 import { ReleaseTraffic } from './traffic.js';
 
 /** Tells a module that nobody waits for the answer but the node. */
-const probeHeader: [string, string] = ['x-hotswap-probe', '1'];
+const probeHeader = ['x-hotswap-probe', '1'];
 
 /** Who is compared with whom; `share` (0-100) of the probes go to the candidate. */
 export interface ProbePair {
@@ -90,7 +91,13 @@ async function send(instance: Instance, key: string): Promise<{ failed: boolean;
   let seconds: number | null = null;
   const failed = await smokeTest(
     (request) =>
-      instance.send({ ...request, headers: [...request.headers, probeHeader] }, (result) => (seconds = result.seconds)),
+      replyOf((reply) =>
+        instance.send(
+          { ...request, headers: [...request.headers, ...probeHeader] },
+          reply,
+          (result) => (seconds = result.seconds),
+        ),
+      ),
     check,
     instance.manifest.health.timeoutSeconds,
   ).then(
