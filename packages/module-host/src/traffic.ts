@@ -19,7 +19,7 @@ export class ReleaseTraffic {
 
   constructor(
     private readonly spec: ReleaseSpec,
-    readonly role: TrafficRole,
+    private readonly role: TrafficRole,
   ) {}
 
   get digest(): string {
@@ -69,33 +69,5 @@ export class ReleaseTraffic {
     this.#cpuSeconds = null;
     this.#eventLoopDelaySeconds = null;
     return sample;
-  }
-}
-
-/** The traffic of a module's releases, each in each of its roles. */
-export class TrafficTable {
-  readonly #byRole: Record<TrafficRole, Map<string, ReleaseTraffic>> = {
-    active: new Map(),
-    candidate: new Map(),
-    twin: new Map(),
-  };
-
-  of(spec: ReleaseSpec, role: TrafficRole): ReleaseTraffic {
-    const byDigest = this.#byRole[role];
-    let traffic = byDigest.get(spec.digest);
-    if (traffic === undefined) byDigest.set(spec.digest, (traffic = new ReleaseTraffic(spec, role)));
-    return traffic;
-  }
-
-  values(): ReleaseTraffic[] {
-    return Object.values(this.#byRole).flatMap((byDigest) => [...byDigest.values()]);
-  }
-
-  get size(): number {
-    return this.values().length;
-  }
-
-  delete({ digest, role }: ReleaseTraffic): void {
-    this.#byRole[role].delete(digest);
   }
 }
