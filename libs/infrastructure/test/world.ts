@@ -7,7 +7,7 @@ import {
   type PipelineDecision,
   type Release,
 } from '@hotswap/domain';
-import type { NewDeployment } from '@hotswap/orchestrator';
+import { describeRelease, type NewDeployment } from '@hotswap/orchestrator';
 import { createHash } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { PostgresClusterStore } from '../src/clusters/postgres-cluster-store.js';
@@ -18,7 +18,6 @@ import { PostgresModuleCatalog } from '../src/modules/postgres-module-catalog.js
 import { PostgresNodeRegistry } from '../src/nodes/postgres-node-registry.js';
 import { PostgresControlPlaneClock } from '../src/postgres-control-plane-clock.js';
 import { PostgresRolloutStore } from '../src/rollouts/postgres-rollout-store.js';
-import { describeRelease } from '../src/releases.js';
 
 export const moduleName = 'payment-processor';
 

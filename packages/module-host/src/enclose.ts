@@ -5,11 +5,14 @@ import { InstanceThread } from './instance-thread.js';
 import type { ModuleLogEntry } from './module-log.js';
 import type { LoadableRelease } from './release.js';
 
-/** In what the manifest asks for. @param log gets the module's console output. */
-export function enclose(
+/** Makes what an instance runs in. @param log gets the module's console output. */
+export type Enclose = (
   release: LoadableRelease,
   log: (level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], message: string) => void,
-): Enclosure {
+) => Enclosure;
+
+/** In what the manifest asks for. */
+export const enclose: Enclose = (release, log) => {
   const enclosure =
     release.manifest.isolation === 'thread' ? new InstanceThread(release) : new InstanceProcess(release);
   const { stdout, stderr } = enclosure.output;
@@ -18,4 +21,4 @@ export function enclose(
   new ConsoleLines(stdout, (line) => log('info', 'module', line), dropped);
   new ConsoleLines(stderr, (line) => log('error', 'module', line), dropped);
   return enclosure;
-}
+};

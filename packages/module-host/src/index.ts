@@ -1,3 +1,5 @@
+export type { Enclose } from './enclose.js';
+export type { Enclosure } from './enclosure.js';
 export { HostError, LoadError, type HostErrorCode } from './errors.js';
 export type { ClientSignal, HostRequest, HostResponse } from './http.js';
 export { ModuleHost, type ModuleHostOptions } from './module-host.js';

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
-import { enclose } from './enclose.js';
+import type { Enclose } from './enclose.js';
 import type { Enclosure } from './enclosure.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
@@ -36,6 +36,7 @@ export type LoadRelease = (
 
 export interface InstanceContext {
   load(spec: ReleaseSpec, signal: AbortSignal): Promise<LoadableRelease>;
+  enclose: Enclose;
   measure: MeasurePhase;
   log: ModuleLog;
   timing: HostTiming;
@@ -299,7 +300,7 @@ export class Instance {
   }
 
   #spawn(release: LoadableRelease): void {
-    this.#enclosure = enclose(release, (level, source, message) => this.#log(level, source, message));
+    this.#enclosure = this.context.enclose(release, (level, source, message) => this.#log(level, source, message));
     this.#link = new InstanceLink(this.#enclosure.wire, this.name, (broken) => void this.#gone(broken));
     this.#advance({ event: 'spawned' });
   }

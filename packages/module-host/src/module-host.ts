@@ -1,4 +1,5 @@
 import type { ModuleAssignment, ModuleReport, TrafficSample } from '@hotswap/agent-protocol';
+import { enclose, type Enclose } from './enclose.js';
 import { HostError } from './errors.js';
 import type { HostRequest, HostResponse } from './http.js';
 import type { LoadRelease } from './instance.js';
@@ -13,6 +14,8 @@ export interface ModuleHostOptions {
   onChange(): void;
   /** Fetches, verifies and unpacks a release. @throws LoadError saying which of these failed. */
   load: LoadRelease;
+  /** What instances run in; left out: a process or a thread, as the manifest asks. */
+  enclose?: Enclose;
   /** Something that was done with a release has ended. */
   onPhase?: (phase: Phase) => void;
   timing?: Partial<HostTiming>;
@@ -86,6 +89,7 @@ export class ModuleHost {
     const slot = new ModuleSlot(module, {
       log,
       load,
+      enclose: this.options.enclose ?? enclose,
       onPhase,
       timing: { ...defaultTiming, ...timing },
       onChange: () => this.#changed(),

@@ -10,7 +10,7 @@ import { ReleaseTraffic } from './traffic.js';
 import { shareDraw } from './share-draw.js';
 import { WarmList } from './warm-list.js';
 
-export interface SlotContext extends Pick<InstanceContext, 'log' | 'timing' | 'onChange'> {
+export interface SlotContext extends Pick<InstanceContext, 'enclose' | 'log' | 'timing' | 'onChange'> {
   load: LoadRelease;
   onPhase: (phase: Phase) => void;
 }
@@ -200,9 +200,10 @@ export class ModuleSlot {
   }
 
   #instanceContext(spec: ReleaseSpec, isTwin: boolean): InstanceContext {
-    const { load, log, timing } = this.context;
+    const { load, enclose, log, timing } = this.context;
     return {
       load: (wanted, signal) => load(wanted, signal, this.#traceparent),
+      enclose,
       log,
       timing,
       measure: this.#measure,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EnvironmentName } from '@hotswap/agent-protocol';
-import { writeFileAtomically } from '../write-file-atomically.js';
+import { writeFileAtomically } from './write-file-atomically.js';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

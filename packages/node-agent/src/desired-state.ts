@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { compareDocuments, type ModuleAssignment, type NodeDocument } from '@hotswap/agent-protocol';
 import { parseDocument } from './parse-document.js';
-import { writeFileAtomically } from '../write-file-atomically.js';
+import { writeFileAtomically } from './write-file-atomically.js';
 
 /** `notKept`: why the accepted document could not be written to disk; it is in force all the same, so that a full disk never stops a rollback. */
 export type Verdict =

@@ -1,8 +1,7 @@
 import type { NodeReport, ReportedNodeState, TrafficSample } from '@hotswap/agent-protocol';
-import { Backoff } from '../backoff.js';
+import type { AgentLog } from './agent-log.js';
+import { Backoff } from './backoff.js';
 import { ControlPlaneError } from './control-plane.js';
-import type { Logger } from '../log.js';
-import type { ProcessFigures } from '../process-figures.js';
 
 const intervalMs = 1_000;
 /** Changes that follow each other within this time are told in one report. */
@@ -19,8 +18,9 @@ interface Interval extends Pick<NodeReport, 'sequence' | 'state' | 'intervalSeco
 
 export interface ReporterOptions {
   bootId: string;
-  log: Logger;
-  figures: ProcessFigures;
+  log: AgentLog;
+  /** What the node's own process used since the last call. */
+  figures: { take(): NodeReport['process'] };
   state(): ReportedNodeState;
   status(): NodeStatus;
   takeTraffic(): TrafficSample[];
