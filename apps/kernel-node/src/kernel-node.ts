@@ -62,6 +62,7 @@ export class KernelNode {
       status: () => ({
         accepted: desired.accepted,
         refused: desired.refused,
+        diverged: desired.diverged,
         modules: this.host.reports(),
       }),
       takeTraffic: () => this.host.takeTraffic(),

@@ -16,6 +16,7 @@ export type Verdict =
  */
 export class DesiredState {
   private refusal: string | null = null;
+  private isDiverged = false;
   private judging: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -48,6 +49,11 @@ export class DesiredState {
     return this.refusal;
   }
 
+  /** The refused document has the number of the one in force, and other content: there are two histories of this node's documents. */
+  get diverged(): boolean {
+    return this.isDiverged;
+  }
+
   get assignments(): readonly ModuleAssignment[] {
     return this.inForce;
   }
@@ -73,9 +79,11 @@ export class DesiredState {
     const order = held ? compareDocuments(offered, held) : 1;
     if (held && order < 0) return this.refuse(`${named(offered)} is older than ${named(held)}, which is in force`);
     if (held && order === 0) {
-      if (!isDeepStrictEqual(offered, held))
+      if (!isDeepStrictEqual(offered, held)) {
+        this.isDiverged = true;
         return this.refuse(`${named(offered)} has other content than the one of that number in force`);
-      this.refusal = null;
+      }
+      this.clearRefusal();
       return { kind: 'unchanged' };
     }
     const inForce = combine(this.inForce, offered.modules);
@@ -85,8 +93,13 @@ export class DesiredState {
     );
     this.document = offered;
     this.inForce = inForce;
-    this.refusal = null;
+    this.clearRefusal();
     return { kind: 'accepted', notKept };
+  }
+
+  private clearRefusal(): void {
+    this.refusal = null;
+    this.isDiverged = false;
   }
 
   private refuse(because: string): Verdict {

@@ -7,14 +7,13 @@ import { writeFileAtomically } from './write-file-atomically.js';
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Who this node is: an id that lives as long as its directory, a boot id that lives as long as this process, and the secret the
- * control plane gave it (file mode 0600).
+ * Who this node is: an id that lives as long as its directory, a boot id that lives as long as this process and begins with the number of its start, and
+ * the secret the control plane gave it (file mode 0600).
  */
 export class Identity {
-  readonly bootId = randomUUID();
-
   private constructor(
     readonly nodeId: string,
+    readonly bootId: string,
     private readonly secretFile: string,
     private heldSecret: string | null,
   ) {}
@@ -24,11 +23,12 @@ export class Identity {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const file = join(directory, 'node.json');
     const secretFile = join(directory, 'node-secret');
+    const bootId = `${await countBoot(join(directory, 'boots'))}.${randomUUID()}`;
     const kept = await readIfPresent(file);
     if (kept === null) {
       const nodeId = randomUUID();
       await writeFileAtomically(file, `${JSON.stringify({ nodeId, environment })}\n`);
-      return new Identity(nodeId, secretFile, null);
+      return new Identity(nodeId, bootId, secretFile, null);
     }
     const identity = parseIdentity(kept, file);
     if (identity.environment !== environment)
@@ -36,7 +36,7 @@ export class Identity {
         `${directory} belongs to a node of ${identity.environment}, but HOTSWAP_ENVIRONMENT is ${environment}: give this node another HOTSWAP_NODE_DIR`,
       );
     const secret = await readIfPresent(secretFile);
-    return new Identity(identity.nodeId, secretFile, secret?.trim() || null);
+    return new Identity(identity.nodeId, bootId, secretFile, secret?.trim() || null);
   }
 
   /** Bearer token of this node; null before its first join. */
@@ -61,6 +61,13 @@ function parseIdentity(text: string, file: string): { nodeId: string; environmen
     // Told below, with the file's name.
   }
   throw new Error(`${file} is damaged: restore it, or remove it to let this node join as a new one`);
+}
+
+/** The number of this start. A disk without room must not keep a node from starting: the next start then has the same number. */
+async function countBoot(file: string): Promise<number> {
+  const number = Math.max(0, Math.trunc(Number(await readIfPresent(file))) || 0) + 1;
+  await writeFileAtomically(file, `${number}\n`).catch(() => undefined);
+  return number;
 }
 
 async function readIfPresent(file: string): Promise<string | null> {

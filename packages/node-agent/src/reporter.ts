@@ -9,7 +9,7 @@ const coalesceMs = 25;
 const undeliveredCountMax = 60;
 
 /** What is true of the node now; sent with each report as it is at that time. */
-export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'modules'>;
+export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'diverged' | 'modules'>;
 
 /** One closed interval: counts that are delivered once, under a sequence number of their own, and the state at its end. */
 interface Interval extends Pick<NodeReport, 'sequence' | 'state' | 'intervalSeconds' | 'traffic' | 'process'> {
