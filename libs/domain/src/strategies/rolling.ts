@@ -30,8 +30,11 @@ export function decideRolling(view: RolloutView): Decision {
   const isHeldBack = view.heldBack && moved.length > 0 && moving.length === 0;
   if (isHeldBack && view.heldBack) return hold(view, view.heldBack);
   if (left.length > 0 && free > 0) return nextBatch(view, left.slice(0, free), moved.length);
+  // Where there is nothing to give, as when the target is what the nodes run already, the rollout begins all the same: only then its guards and
+  // deadlines hold.
+  if (!progress) return nextBatch(view, [], moved.length);
 
-  const waiting = progress ? awaitConfirmation(view, progress.stepStartedAt) : null;
+  const waiting = awaitConfirmation(view, progress.stepStartedAt);
   if (waiting) return waiting;
   if (moving.length > 0) {
     const seconds = view.policy.rolling.minimumReadySeconds;
@@ -85,7 +88,7 @@ function nextBatch(view: RolloutView, batch: KernelNode[], movedBefore: number):
     assign: batch.map((node) => ({ nodeId: node.id, plan: onTarget(view) })),
     progress: {
       number,
-      of: number + Math.ceil((cluster.live.length - moved) / batch.length),
+      of: number + Math.ceil((cluster.live.length - moved) / Math.max(1, batch.length)),
       targetPercent: Math.round((100 * moved) / cluster.live.length),
       stepStartedAt: cluster.now,
       scoutNodeId: null,
