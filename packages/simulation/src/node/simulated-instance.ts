@@ -1,0 +1,149 @@
+import { Readable } from 'node:stream';
+import type { Enclosure, LoadableRelease } from '@hotswap/module-host';
+import { frameTypes, type Frame } from '@hotswap/module-host/wire/frame';
+import { FrameReader } from '@hotswap/module-host/wire/frame-reader';
+import { FrameWriter } from '@hotswap/module-host/wire/frame-writer';
+import { encodeResponseHead } from '@hotswap/module-host/wire/head';
+import { parseJson, type InstanceCall } from '@hotswap/module-host/wire/messages';
+import type { Wire } from '@hotswap/module-host/wire/wire';
+import type { SimulatedVersion } from '../behaviour.js';
+import type { Random } from '../runtime/random.js';
+
+const frameBytesMax = 2 ** 20;
+const noOutput = Readable.from([]);
+
+/** What the simulation keeps an eye on in an instance. */
+export interface InstanceWatch {
+  onSpawned(instance: SimulatedInstance): void;
+  /** It ended by what its version does, not because it was told to. */
+  onFault(instance: SimulatedInstance): void;
+}
+
+/** An instance in no process of its own: a version's behaviour at the far end of the wire that the real host speaks. */
+export class SimulatedInstance implements Enclosure {
+  readonly pid = null;
+  readonly output = { stdout: noOutput, stderr: noOutput };
+  readonly ended: Promise<string>;
+  readonly wire: Wire;
+  isOver = false;
+  private isHanging = false;
+  private isActive = false;
+  private readonly writer: FrameWriter;
+  private tellEnd!: (how: string) => void;
+  private toKernel: (bytes: Buffer) => void = () => undefined;
+  private tellKernelOfEnd: () => void = () => undefined;
+
+  constructor(
+    readonly release: LoadableRelease,
+    readonly version: SimulatedVersion,
+    private readonly random: Random,
+    private readonly watch: InstanceWatch,
+  ) {
+    this.ended = new Promise((resolve) => (this.tellEnd = resolve));
+    const reader = new FrameReader(frameBytesMax, (frame) => this.receive(frame));
+    const allocate = (bytes: number) => Buffer.allocUnsafe(bytes);
+    this.wire = {
+      allocate,
+      send: (batch) => {
+        if (!this.isOver) reader.push(batch);
+      },
+      close: () => this.finish('ended with exit code 0'),
+      listen: (onBytes, onEnd) => {
+        this.toKernel = onBytes;
+        this.tellKernelOfEnd = onEnd;
+      },
+    };
+    this.writer = new FrameWriter({
+      allocate,
+      send: (batch) => {
+        if (!this.isOver) this.toKernel(batch);
+      },
+      close: () => undefined,
+      listen: () => undefined,
+    });
+    watch.onSpawned(this);
+  }
+
+  kill(): void {
+    this.finish('was ended by SIGKILL');
+  }
+
+  end(): Promise<string> {
+    this.finish('ended with exit code 0');
+    return this.ended;
+  }
+
+  private finish(how: string): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    // The kernel learns of it from the operating system, a little later.
+    setTimeout(() => {
+      this.tellKernelOfEnd();
+      this.tellEnd(how);
+    }, 1);
+  }
+
+  private crash(): void {
+    if (this.isOver) return;
+    this.watch.onFault(this);
+    this.finish('ended with exit code 1');
+  }
+
+  private receive(frame: Frame): void {
+    if (this.isHanging) return;
+    if (frame.type === frameTypes.request) this.serve(frame.id);
+    else if (frame.type === frameTypes.call) this.answerCall(frame.id, (parseJson(frame.payload) as InstanceCall).call);
+  }
+
+  private serve(id: number): void {
+    const { behaviour } = this.version;
+    // Most answers are quick; some take seconds, as reports and uploads do.
+    const milliseconds = this.random.chance(0.15) ? this.random.between(500, 4500) : this.random.between(2, 40);
+    const isFailure = behaviour.kind === 'failing' && this.random.chance(behaviour.share);
+    const head = encodeResponseHead({ status: isFailure ? 500 : 200, headers: [], hasBody: false });
+    setTimeout(
+      () => {
+        if (this.isOver || this.isHanging) return;
+        this.writer.writeWhole(frameTypes.answer, id, head, '', 0);
+        this.writer.flush();
+      },
+      behaviour.kind === 'slow' ? Math.max(milliseconds, behaviour.milliseconds) : milliseconds,
+    );
+  }
+
+  private answerCall(id: number, call: InstanceCall['call']): void {
+    const { behaviour, startMilliseconds } = this.version;
+    const milliseconds = call === 'load' || call === 'start' ? startMilliseconds / 2 : 1;
+    const fails =
+      (behaviour.kind === 'unloadable' && behaviour.phase === call) ||
+      (behaviour.kind === 'inactivable' && call === 'activate');
+    setTimeout(() => {
+      if (this.isOver || this.isHanging) return;
+      if (call === 'activate' && !fails) this.activate();
+      if (call === 'deactivate') this.isActive = false;
+      if (fails) this.writer.writeJson(frameTypes.failed, id, { message: `${call} fails in this version` });
+      else this.writer.writeJson(frameTypes.done, id, answerOf(call));
+    }, milliseconds);
+  }
+
+  private activate(): void {
+    const { behaviour } = this.version;
+    this.isActive = true;
+    if (behaviour.kind === 'crashing')
+      setTimeout(() => {
+        if (this.isActive) this.crash();
+      }, behaviour.afterMilliseconds);
+    if (behaviour.kind === 'hanging')
+      setTimeout(() => {
+        if (!this.isActive || this.isOver) return;
+        this.isHanging = true;
+        this.watch.onFault(this);
+      }, behaviour.afterMilliseconds);
+  }
+}
+
+function answerOf(call: InstanceCall['call']): unknown {
+  if (call === 'load') return { hasHealth: true };
+  if (call === 'ping') return { cpuSeconds: 0, rssBytes: 50_000_000, eventLoopDelaySeconds: 0 };
+  return null;
+}
