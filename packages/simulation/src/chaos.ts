@@ -39,6 +39,7 @@ export class Chaos {
     world.network.cutOff.clear();
     world.server.isRefusing = false;
     world.server.latencyMillisecondsMax = 2;
+    world.server.lateCommits = 0;
     world.artifacts.isAway = false;
     for (const machine of world.machines) {
       machine.disk.isFull = false;

@@ -12,6 +12,8 @@ export interface Scenario {
   /** The environments run the first version of every module when the simulation begins. */
   isSettled: boolean;
   faultSeconds: number;
+  /** Share of commits that come seconds late. */
+  lateCommits: number;
   /** Kinds of faults that happen in this seed, and how often one does. */
   faults: readonly FaultKind[];
   faultIntervalSeconds: number;
@@ -54,6 +56,7 @@ export function drawScenario(random: Random): Scenario {
     faultSeconds: random.between(35, 70),
     faults: faultKinds.filter(() => random.chance(0.4)),
     faultIntervalSeconds: random.between(3, 15),
+    lateCommits: random.chance(0.4) ? random.between(0.01, 0.1) : 0,
   };
 }
 

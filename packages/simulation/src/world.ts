@@ -67,6 +67,7 @@ export class World {
     this.log = new Log(() => scheduler.now);
     this.network = new Network(scheduler, random.fork());
     this.server = new DatabaseServer(scheduler, random.fork());
+    this.server.lateCommits = scenario.lateCommits;
     this.database = new MemoryDatabase(
       () => instantOf(scheduler.now),
       (before, after) => watchers.onCommit(before, after),

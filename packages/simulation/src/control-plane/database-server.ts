@@ -2,6 +2,9 @@ import type { Random } from '../runtime/random.js';
 import type { Scheduler } from '../runtime/scheduler.js';
 import { SimulatedProcess } from '../runtime/simulated-process.js';
 
+/** Beyond what a claim lasts. */
+const lateCommitMillisecondsMax = 8_000;
+
 /** The database's process, as those see it that are connected to it. Its rows are in a MemoryDatabase. */
 export class DatabaseServer {
   readonly process = new SimulatedProcess('database');
@@ -9,6 +12,8 @@ export class DatabaseServer {
   isRefusing = false;
   /** So long at most before a statement runs, and before its answer is there. */
   latencyMillisecondsMax = 2;
+  /** Share of commits that come seconds after their look: somebody else has looked, decided and committed by then. */
+  lateCommits = 0;
   readonly counts = { calls: 0, refused: 0, orphaned: 0 };
 
   constructor(
@@ -34,7 +39,9 @@ export class DatabaseServer {
   private call(by: SimulatedProcess, name: string | symbol, work: () => Promise<unknown>): Promise<unknown> {
     this.counts.calls++;
     return new Promise((resolve, reject) => {
-      this.scheduler.schedule(this.process, this.latency(), () => {
+      const isLate = name === 'commit' && this.random.chance(this.lateCommits);
+      const delay = isLate ? this.random.between(200, lateCommitMillisecondsMax) : this.latency();
+      this.scheduler.schedule(this.process, delay, () => {
         const answer = (settle: () => void) => this.scheduler.schedule(by, this.latency(), settle);
         if (!by.isAlive && name === 'commit') this.counts.orphaned++;
         if (this.isRefusing) {
