@@ -13,6 +13,7 @@ const usage = `Usage: npm run bench:canary -- [options]
   --seconds N         length of a run (default 1800)
   --parameters JSON   parameters to replace, for example '{"twin":false}'
   --closed-loop       the table of deployments as driven by their proofs
+  --cost              the cost of one evaluation alone
   --quick             a few rows on fixed seeds; fails where they are not as promised
   --json              one JSON object instead of tables`;
 
@@ -37,6 +38,7 @@ function run(): void {
       parameters: { type: 'string', default: '{}' },
       'closed-loop': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
+      cost: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
     },
   });
@@ -70,7 +72,9 @@ function run(): void {
       print(format(row));
     }
   };
-  if (values['closed-loop']) {
+  if (values.cost) {
+    // Told below, as after every table.
+  } else if (values['closed-loop']) {
     collect(closedLoopHeader, chosen, (scenario) => deployScenario(scenario, parameters, options), formatClosedLoop);
   } else {
     const judge = (scenario: Scenario) => judgeScenario(scenario, parameters, options);
@@ -80,7 +84,7 @@ function run(): void {
   }
   const cost = measureCost(parameters, 1000);
   print(
-    `\nOne evaluation of ${cost.nodeCount} nodes: median ${cost.medianMilliseconds.toFixed(2)} ms, p99 ${cost.p99Milliseconds.toFixed(2)} ms; state ${Math.round(cost.stateBytes / 1024)} KiB as JSON.`,
+    `\nOne evaluation of ${cost.nodeCount} nodes: CPU ${cost.cpuMilliseconds.toFixed(2)} ms in the mean, ${cost.cpuMillisecondsMax.toFixed(2)} ms in the dearest batch; wall ${cost.wallMedianMilliseconds.toFixed(2)} ms in the median, ${cost.wallP99Milliseconds.toFixed(2)} ms at p99; state ${Math.round(cost.stateBytes / 1024)} KiB as JSON.`,
   );
   if (values.json) console.log(JSON.stringify({ ...options, rows, cost }, null, 2));
 }

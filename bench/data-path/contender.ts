@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
@@ -11,6 +12,24 @@ export interface Contender {
   cwd?: string;
   /** By environment variables beside PATH. */
   env?: Record<string, string>;
+  /** It has one answer for whatever it is asked. */
+  isPlain?: boolean;
+  /** Command that swaps it as a whole; left out: it is told to on its standard input. */
+  reload?: string[];
+}
+
+/** What a hosted node tells of a swap; sizes are those of the kernel's process. */
+export interface Swapped {
+  milliseconds: number;
+  began: string;
+  phaseSeconds: Record<string, number>;
+  rssBytes: number;
+  heapBytes: number;
+  externalBytes: number;
+  handles: number;
+  descriptors: number;
+  /** Names of what has been let go and is held nevertheless. */
+  kept: string[];
 }
 
 /** A server under test, in processes of its own. */
@@ -37,14 +56,11 @@ export class RunningContender {
     return running;
   }
 
-  /** Tells it to swap to another version; answers what it says of that. */
-  async swap(version: string): Promise<{ milliseconds: number; rss: number; handles: number }> {
+  /** Tells it to swap to another version, or `back` to the one before; answers what it says of that. */
+  async swap(version: string): Promise<Swapped> {
+    if (this.contender.reload !== undefined) return this.#reload(this.contender.reload);
     this.#child.stdin!.write(`${version}\n`);
-    return JSON.parse((await this.#line('swapped ')).slice(8)) as {
-      milliseconds: number;
-      rss: number;
-      handles: number;
-    };
+    return JSON.parse((await this.#line('swapped ')).slice(8)) as Swapped;
   }
 
   /** CPU time of it and all its descendants, in seconds. */
@@ -68,6 +84,23 @@ export class RunningContender {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     throw new Error(`${this.contender.name} does not serve on port ${this.port}.`);
+  }
+
+  /** Of others it is known only how long their command takes. */
+  async #reload([program = '', ...args]: string[]): Promise<Swapped> {
+    const startedAt = performance.now();
+    const { cwd, env } = this.contender;
+    const child = spawn(program, args, {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      stdio: ['ignore', 'ignore', 'inherit'],
+      timeout: 60_000,
+    });
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0) throw new Error(`${this.contender.name}: ${program} ${args.join(' ')} ended with ${code}.`);
+    const milliseconds = performance.now() - startedAt;
+    const unknown = { rssBytes: 0, heapBytes: 0, externalBytes: 0, handles: 0, descriptors: 0, kept: [] };
+    return { milliseconds, began: 'new', phaseSeconds: {}, ...unknown };
   }
 
   #receive(line: string): void {

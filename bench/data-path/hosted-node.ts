@@ -1,41 +1,46 @@
-import { mkdtempSync, rmSync, copyFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ModuleAssignment, ReleaseSpec } from '@hotswap/agent-protocol';
-import { ModuleHost } from '@hotswap/module-host';
+import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { encloseIn, type LoadableRelease, ModuleHost, replyOf } from '@hotswap/module-host';
 import pino from 'pino';
+import type { Swapped } from './contender.js';
 import { Router } from '../../apps/kernel-node/src/traffic/router.js';
 import { TrafficServer } from '../../apps/kernel-node/src/traffic/traffic-server.js';
 
 // A kernel node's whole data path (its HTTP server, router, host and instances) without a control plane: what to run comes by the arguments,
-// and each line on standard input is a version to swap to.
-const [isolation = 'process', source = ''] = process.argv.slice(2);
+// and each line on standard input is a version to swap to, or `back`: to the one before, which was kept warm.
+const [isolation = 'process', source = '', kilobytes = '0', plant = ''] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'hotswap-bench-'));
-copyFileSync(source, join(folder, 'module.js'));
-writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+const packageFolder = join(folder, 'package');
+mkdirSync(packageFolder);
+writeFileSync(join(packageFolder, 'module.js'), `${readFileSync(source, 'utf8')}${padding(Number(kilobytes) * 1000)}`);
+writeFileSync(join(packageFolder, 'package.json'), '{"type":"module"}');
 
 const log = pino({ level: 'silent' });
 const host = new ModuleHost({
   log: ({ level, message, release }) => level !== 'info' && console.error(level, release, message),
   onChange: () => undefined,
-  load: async (spec) => ({
-    spec,
-    manifest: {
-      manifest: 1,
-      entry: 'module.js',
-      kernel: '*',
-      route: 'm',
-      isolation: isolation as 'process' | 'thread',
-      permissions: { network: false, fileRead: [], fileWrite: [], childProcess: false },
-      limits: { memoryMiB: 128, requestSeconds: 30, requestBodyMiB: 10, inFlight: 10_000 },
-      health: { path: null, timeoutSeconds: 5 },
-      smoke: [],
-    },
-    directory: folder,
-    environment: 'Production',
-    node: 'bench',
-    secretsDirectory: null,
-  }),
+  enclose: encloseIn(join(folder, 'instances')),
+  load: async (spec) =>
+    watched({
+      spec,
+      manifest: {
+        manifest: 1,
+        entry: 'module.js',
+        kernel: '*',
+        route: 'm',
+        isolation: isolation as 'process' | 'thread',
+        permissions: { network: false, fileRead: [], fileWrite: [], childProcess: false },
+        limits: { memoryMiB: 128, requestSeconds: 30, requestBodyMiB: 10, inFlight: 10_000 },
+        health: { path: null, timeoutSeconds: 5 },
+        smoke: [],
+      },
+      directory: packageFolder,
+      environment: 'Production',
+      node: 'bench',
+      secretsDirectory: null,
+    }),
 });
 const isLeaving = () => false;
 const onProblem = (code: string) => console.error(`problem ${code}`);
@@ -55,35 +60,92 @@ function release(version: string): ReleaseSpec {
   return { digest, module: 'm', version, artifact: digest, configurationRevision: 1, configuration: {} };
 }
 
-/** Answers how long it took until the new release served, in ms. */
+/** As much code as a bundle has of its libraries. */
+function padding(bytes: number): string {
+  let text = '';
+  for (let n = 0; text.length < bytes; n++)
+    text += `export function f${n}(a, b) { const c = { a, b, n: ${n} }; return Object.entries(c).map(([key, value]) => key + value).join(); }\n`;
+  return text;
+}
+
+/** Names of the releases that are in memory. */
+const held = new Set<string>();
+const letGo = new FinalizationRegistry((version: string) => held.delete(version));
+const planted: { release: LoadableRelease; ballast: Buffer }[] = [];
+
+function watched(release: LoadableRelease): LoadableRelease {
+  const { version } = release.spec;
+  held.add(version);
+  letGo.register(release, version);
+  if (plant === 'host') planted.push({ release, ballast: Buffer.alloc(64 * 1024) });
+  return release;
+}
+
+/** The release that serves, and the one before, which is warm. */
+let [serving, before]: (ReleaseSpec | null)[] = [null, null];
+
+/** Resolves when a request is answered by the release asked for; answers how long that took, in ms. */
 async function swap(version: string): Promise<number> {
+  const active = version === 'back' ? before : release(version);
+  if (active === null || active === undefined) throw new Error('There is none to go back to.');
+  const warm = serving ? [serving] : [];
+  [serving, before] = [active, serving];
   const startedAt = performance.now();
-  const active = release(version);
-  const assignment: ModuleAssignment = {
-    module: 'm',
-    active,
-    candidate: null,
-    candidatePercent: 0,
-    warm: [],
-    fallback: null,
-    policy: { warmSeconds: 0, drainSeconds: 10 },
-    traceparent: null,
-  };
-  host.apply([assignment]);
-  while (host.reports()[0]?.active !== active.digest) await new Promise((resolve) => setTimeout(resolve, 1));
+  host.apply([
+    {
+      module: 'm',
+      active,
+      candidate: null,
+      candidatePercent: 0,
+      warm,
+      fallback: null,
+      policy: { warmSeconds: 900, drainSeconds: 10 },
+      traceparent: null,
+    },
+  ]);
+  while ((await ask()) !== `m@${active.version}`) await new Promise((resolve) => setTimeout(resolve));
   return performance.now() - startedAt;
+}
+
+/** Which release answers. */
+async function ask(): Promise<string | null> {
+  const signal = new AbortController().signal;
+  const request = { method: 'GET', url: 'http://localhost/', headers: [], body: null, signal };
+  return replyOf((reply) => host.handle('m', request, reply)).then(
+    (response) => response.release,
+    () => null,
+  );
+}
+
+/** When nothing is left of the one before the one before, but after half a second at the latest. */
+async function figures(): Promise<Omit<Swapped, 'milliseconds'>> {
+  const until = performance.now() + 500;
+  while ((host.reports()[0]?.instances.length ?? 0) > 2 && performance.now() < until)
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  global.gc?.();
+  const [report] = host.reports();
+  const now = report?.instances.find((instance) => instance.release === report.active);
+  const running = new Set(report?.instances.map((instance) => instance.version));
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return {
+    began: report?.lastSwap?.began ?? 'none',
+    phaseSeconds: now?.phaseSeconds ?? {},
+    rssBytes: rss,
+    heapBytes: heapUsed,
+    externalBytes: external,
+    handles: process.getActiveResourcesInfo().length,
+    descriptors: readdirSync('/proc/self/fd').length,
+    kept: [...held].filter((version) => !running.has(version)),
+  };
 }
 
 await swap('1.0.0');
 console.log(`port ${await server.listen('127.0.0.1', 0)}`);
 process.stdin.setEncoding('utf8').on('data', (text: string) => {
   for (const version of text.split('\n').filter((line) => line !== ''))
-    void swap(version).then((milliseconds) => {
+    void swap(version).then(async (milliseconds) => {
       host.takeTraffic();
-      const { rss } = process.memoryUsage();
-      console.log(
-        `swapped ${JSON.stringify({ version, milliseconds, rss, handles: process.getActiveResourcesInfo().length })}`,
-      );
+      console.log(`swapped ${JSON.stringify({ ...(await figures()), milliseconds } satisfies Swapped)}`);
     });
 });
 process.stdin.on('end', () => void end());

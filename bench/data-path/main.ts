@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Contender, RunningContender } from './contender.js';
 import type { LoadOptions, LoadResult } from './load.js';
-import { runSwaps } from './swaps.js';
+import { spread } from './spread.js';
+import { hostedNode, reloadedPeers } from './swap-contenders.js';
+import { runSwaps, timeSwaps } from './swaps.js';
 
 const usage = `Usage: npm run bench:data-path -- [options]
   --only NAMES     contenders, separated by commas (default: process,thread; bare is always measured beside each)
@@ -13,8 +15,9 @@ const usage = `Usage: npm run bench:data-path -- [options]
   --seconds N      length of one measurement (default 3)
   --connections N  default 64
   --body BYTES     POST bodies of so many bytes (default 0: GET)
-  --swaps N        swaps under load instead, so many of them, one each --swap-every milliseconds (default 200)
+  --swaps N        swaps under load instead, so many of them, one each --swap-every milliseconds (default 1000)
   --requests N     ... and on until so many requests are answered
+  --swap-times N   how long so many swaps take with nothing else to do, and the ways back
   --out FILE       also writes the JSON there`;
 
 const here = join(process.cwd(), 'bench/data-path');
@@ -63,7 +66,8 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '64' },
     body: { type: 'string', default: '0' },
     swaps: { type: 'string', default: '0' },
-    'swap-every': { type: 'string', default: '200' },
+    'swap-every': { type: 'string', default: '1000' },
+    'swap-times': { type: 'string', default: '0' },
     requests: { type: 'string', default: '0' },
     out: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -77,25 +81,31 @@ async function run(): Promise<void> {
   if (values.peers && !existsSync(join(here, 'node_modules')))
     execFileSync('npm', ['install', '--no-audit', '--no-fund', '--prefix', here], { stdio: 'inherit' });
   const names = values.only?.split(',');
-  const chosen = [...contenders, ...(values.peers ? peers : [])].filter(({ name }) => names?.includes(name) ?? true);
+  const isSwapped = Number(values.swaps) > 0 || Number(values['swap-times']) > 0;
+  const own = isSwapped ? [hostedNode('process'), hostedNode('thread')] : contenders;
+  const others = isSwapped ? reloadedPeers : peers;
+  const chosen = [...own, ...(values.peers ? others : [])].filter(({ name }) => names?.includes(name) ?? true);
   const results: unknown[] = [];
   for (const contender of chosen)
     try {
-      const result =
-        Number(values.swaps) > 0
-          ? await runSwaps(contender, {
-              swaps: Number(values.swaps),
-              everyMilliseconds: Number(values['swap-every']),
-              requestsMin: Number(values.requests),
-              connections: Number(values.connections),
-            })
-          : await compare(contender);
+      const result = isSwapped ? await runWithSwaps(contender) : await compare(contender);
       results.push(result);
       console.log(JSON.stringify(result));
     } catch (error) {
       console.error(`${contender.name} was not measured: ${(error as Error).message}`);
     }
   if (values.out !== undefined) writeFileSync(values.out, `${JSON.stringify(results, null, 2)}\n`);
+}
+
+async function runWithSwaps(contender: Contender): Promise<object> {
+  const count = Number(values['swap-times']);
+  if (count > 0) return timeSwaps(contender, count);
+  return runSwaps(contender, {
+    swaps: Number(values.swaps),
+    everyMilliseconds: Number(values['swap-every']),
+    requestsMin: Number(values.requests),
+    connections: Number(values.connections),
+  });
 }
 
 /** A B A B: bare and contender right after each other, so that what the machine does meanwhile hits both. */
@@ -148,11 +158,4 @@ async function runLoad(options: LoadOptions): Promise<LoadResult> {
   let text = '';
   for await (const chunk of child.stdout) text += String(chunk);
   return JSON.parse(text) as LoadResult;
-}
-
-/** Median with the least and the greatest. */
-function spread(numbers: number[]): { median: number; min: number; max: number } {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const round = (value: number | undefined) => Number((value ?? 0).toPrecision(4));
-  return { median: round(sorted[Math.floor(sorted.length / 2)]), min: round(sorted[0]), max: round(sorted.at(-1)) };
 }

@@ -4,23 +4,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ClosedLoopLoad } from '../support/closed-loop-load.js';
-import { deploy, stageOf, waitForEnd, type Deployment } from '../support/deployments.js';
+import { deploy, look, stageOf, waitForEnd, type Deployment } from '../support/deployments.js';
 import { changePolicy, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
 import { startLocalCluster, type LocalCluster } from '../support/local-cluster.js';
 import { publishVersion } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
 
-const rounds = Number(process.env['HOTSWAP_CANARY_ROUNDS'] ?? 10);
+/** `npm run test:rounds` asks for ten. */
+const rounds = Number(process.env['HOTSWAP_CANARY_ROUNDS'] ?? 1);
 const module = 'payment-processor';
 
-/** Steps as long as a minute at most; the analysis' own numbers are the standard ones, but that gauges are read more often. */
-const policy = {
-  canary: {
+/** Steps of half a minute at most; the analysis' own numbers are the standard ones, but that gauges are read more often. */
+const policy = { canary: canaryOf(30) };
+/** For what is expected to go through: nothing is waited for longer than it takes to be wrong. */
+const brisk = { canary: canaryOf(15) };
+
+function canaryOf(maximumSeconds: number) {
+  return {
     scout: { percent: 5, seconds: 5 },
     steps: [
-      { percent: 10, minimumSeconds: 5, maximumSeconds: 30 },
-      { percent: 30, minimumSeconds: 5, maximumSeconds: 30 },
-      { percent: 50, minimumSeconds: 5, maximumSeconds: 30 },
+      ...[10, 30, 50].map((percent) => ({ percent, minimumSeconds: 5, maximumSeconds })),
       { percent: 100, minimumSeconds: 0, maximumSeconds: 0 },
     ],
     analysis: {
@@ -29,11 +32,38 @@ const policy = {
       inconclusive: 'advance',
       parameters: { gaugeSeconds: 5, excludedSeconds: 5 },
     },
+  };
+}
+
+/** One step at half the requests, at whose end nodes probe; "worse" is two points more errors, so that hundreds of probes prove it and not thousands. */
+const probing = {
+  canary: {
+    scout: null,
+    steps: [
+      { percent: 50, minimumSeconds: 2, maximumSeconds: 5 },
+      { percent: 100, minimumSeconds: 0, maximumSeconds: 0 },
+    ],
+    analysis: { twin: true, bakeSeconds: 0, inconclusive: 'probe', parameters: { eps: 0.02 } },
   },
 };
 
+/** A request that 2.0.0 names too. */
+const silentSmoke = [
+  {
+    request: { method: 'POST', path: '/payments', json: { amount: 0 } },
+    expect: { status: 400, json: { code: 'validation-failed' } },
+  },
+];
+
+interface Measures {
+  requests: number;
+  failures: number;
+}
 interface Metrics {
-  modules: { version: string; requests: number; failures: number }[];
+  cluster: Measures;
+  modules: (Measures & { version: string })[];
+  nodes: Measures[];
+  series: Measures[];
 }
 interface Analysis {
   items: { environment: string; entries: { kind: string; verdict?: string; because?: string; at: number }[] }[];
@@ -78,13 +108,24 @@ describe('The analysis on the real system', () => {
   const take = async (version: string): Promise<Deployment> =>
     waitForEnd(cluster, await deploy(cluster, version, 'Production'), undefined, 600);
 
-  it('counts what a load generator counted, by version', async () => {
+  it('counts what a load generator counted: in sums, by version and node, over time, and in the stream', async () => {
+    const path = `/api/v1/clusters/Production/metrics?moduleName=${module}&from=${new Date().toISOString()}`;
     const { load } = await underLoad(() => new Promise((resolve) => setTimeout(resolve, 5_000)));
-    const { counts } = load;
-    await waitFor(`${counts.total} requests in the metrics`, async () => {
-      const { body } = await cluster.get<Metrics>(`/api/v1/clusters/Production/metrics?moduleName=${module}`);
-      return body.modules.reduce((sum, { requests }) => sum + requests, 0) === counts.total;
+    const { total, failed, versions } = load.counts;
+    const isWhole = ({ cluster: sums }: Metrics) => sums.requests === total;
+    const { body } = await waitFor(`${total} requests in the metrics`, async () => {
+      const answer = await cluster.get<Metrics>(`${path}&stepSeconds=1`);
+      return isWhole(answer.body) ? answer : null;
     });
+    const sum = (measures: { requests: number; failures: number }[]) => [
+      measures.reduce((all, { requests }) => all + requests, 0),
+      measures.reduce((all, { failures }) => all + failures, 0),
+    ];
+    for (const parts of [body.modules, body.nodes, body.series]) expect(sum(parts)).toEqual([total, failed]);
+    expect(body.modules.map(({ version, requests }) => [`${module}@${version}`, requests])).toEqual([...versions]);
+    expect(body.series.length).toBeGreaterThan(4);
+    const streamed = await firstEvent<Metrics>(new URL(path, cluster.url), isWhole);
+    expect(sum(streamed.nodes)).toEqual([total, failed]);
   }, 60_000);
 
   it('finds 2.2.0, which fails one EUR payment in ten, and few people meet it', async () => {
@@ -150,7 +191,11 @@ describe('The analysis on the real system', () => {
         'fetch: (request, env) => Response.json({ version: env.version }, { status: request.method === "POST" ? 201 : 200 })',
       manifest: { limits: { memoryMiB: 512 } },
     });
-    const patient = { ...policy.canary, analysis: { ...policy.canary.analysis, bakeSeconds: 240 } };
+    const { analysis } = policy.canary;
+    const patient = {
+      ...policy.canary,
+      analysis: { ...analysis, bakeSeconds: 240, parameters: { ...analysis.parameters, gaugeSeconds: 2 } },
+    };
     await changePolicy(cluster, 'Production', { canary: patient });
     try {
       const { result } = await underLoad(() => take('2.0.2'));
@@ -163,11 +208,51 @@ describe('The analysis on the real system', () => {
     await waitForVersion(cluster, 'Production', '2.0.0');
   }, 900_000);
 
+  it('has nodes probe a version that nobody asks, and lets it through when they have proved it', async () => {
+    await changePolicy(cluster, 'Production', probing);
+    const requestsSince = async (from: Date) => {
+      const path = `/api/v1/clusters/Production/metrics?moduleName=${module}&from=${from.toISOString()}`;
+      return (await cluster.get<Metrics>(path)).body.cluster.requests;
+    };
+    await waitFor('the last of the users', async () => (await requestsSince(new Date(Date.now() - 5_000))) === 0);
+    const began = new Date();
+    const id = await deploy(cluster, '2.1.0', 'Production');
+    try {
+      await waitFor('probes', async () => (await look(cluster, id))?.reason.code === 'probing');
+      const deployment = await waitForEnd(cluster, id, undefined, 300);
+      console.log(`probed: ${deployment.status}; ${deployment.reason.message}`);
+      expect(deployment.status).toBe('Succeeded');
+      expect(await requestsSince(began)).toBe(0);
+    } finally {
+      if ((await look(cluster, id))?.status === 'Succeeded') await takeBack(id);
+    }
+  }, 400_000);
+
+  it('takes a version back that gives probes no answer', async () => {
+    await publishVersion(cluster, {
+      version: '2.0.3',
+      preamble: 'const began = Date.now();',
+      members: `fetch: async (request) => {
+        if (Date.now() - began > 8000) await new Promise(() => undefined);
+        const { amount } = await request.json();
+        return amount === 0 ? Response.json({ code: "validation-failed" }, { status: 400 }) : Response.json({}, { status: 201 });
+      }`,
+      manifest: { smoke: silentSmoke, health: { timeoutSeconds: 1 } },
+    });
+    await changePolicy(cluster, 'Production', probing);
+    const deployment = await take('2.0.3');
+    console.log(`unanswered: ${deployment.status}; ${deployment.reason.message}`);
+    expect(deployment.status).toBe('RolledBack');
+    expect((await verdictsOf(deployment.id)).map(({ verdict }) => verdict)).toEqual(['contain', 'rollback']);
+    await waitForVersion(cluster, 'Production', '2.0.0');
+  }, 600_000);
+
   it('takes a slowdown of all nodes for no fault of the version', async () => {
     const nodes = [...cluster.pids()]
       .filter(([name]) => name.startsWith('kernel-node-production'))
       .map(([, pid]) => pid);
     let slow = true;
+    await changePolicy(cluster, 'Production', brisk);
     const { result } = await underLoad(async () => {
       const slowing = (async () => {
         while (slow) {
@@ -191,6 +276,7 @@ describe('The analysis on the real system', () => {
 
   it(`lets 2.1.0 through ${rounds} times in a row`, async () => {
     const outcomes: string[] = [];
+    await changePolicy(cluster, 'Production', brisk);
     for (let round = 0; round < rounds; round++) {
       const { result, load } = await underLoad(() => take('2.1.0'));
       outcomes.push(`${result.status} (${load.counts.failed} of ${load.counts.total} failed)`);
@@ -207,3 +293,22 @@ describe('The analysis on the real system', () => {
     await waitUntilHealthy(cluster, ['Production']);
   }
 });
+
+/** The data of the stream's first event that is as wanted. */
+async function firstEvent<T>(url: URL, isWanted: (data: T) => boolean): Promise<T> {
+  const signal = AbortSignal.timeout(30_000);
+  const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal });
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
+      const line = text
+        .slice(0, end)
+        .split('\n')
+        .find((each) => each.startsWith('data: '));
+      const data = line === undefined ? null : (JSON.parse(line.slice(6)) as T);
+      if (data !== null && isWanted(data)) return data;
+    }
+  }
+  throw new Error('The stream has ended.');
+}

@@ -68,6 +68,37 @@ describe('A bad version', () => {
     expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
   }, 240_000);
 
+  it('that takes its nodes’ processes with it goes back, and no node beyond them gets it', async () => {
+    await publishVersion(cluster, { version: '3.1.1' });
+    await changePolicy(cluster, 'QA', { rolling: { minimumReadySeconds: 90 } });
+    const [first, second] = (await cluster.nodes('QA')).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const seen = await underLoad([second?.address ?? ''], async () => {
+      const id = await deploy(cluster, '3.1.1', 'QA');
+      // No module can end its node's process, so the test does: each time right after it has activated the version.
+      const killed = new Set<number>();
+      for (const which of ['once', 'twice']) {
+        await waitFor(`the first node to be killed ${which}`, async () => {
+          const node = (await cluster.nodes('QA')).find(({ id: nodeId }) => nodeId === first?.id);
+          const active = node?.modules.find(({ name }) => name === moduleName)?.activeVersion;
+          if (!node || active !== '3.1.1' || killed.has(node.pid)) return false;
+          process.kill(node.pid, 'SIGKILL');
+          killed.add(node.pid);
+          return true;
+        });
+      }
+      const deployment = await waitForEnd(cluster, id);
+      expect(deployment.status).toBe('RolledBack');
+      expect(deployment.reason).toMatchObject({
+        code: 'target-kills-nodes',
+        data: { deathsMin: 2, deadlySeconds: 30 },
+      });
+      expect(stageOf(deployment, 'QA')?.status).toBe('RolledBack');
+    });
+    expect(seen).toMatchObject(untouched);
+    expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
+    await changePolicy(cluster, 'QA', { rolling: { minimumReadySeconds: 1 } });
+  }, 240_000);
+
   describe('whose artifact is gone', () => {
     it('before anything was done is refused', async () => {
       const { digest } = await publishVersion(cluster, { version: '3.2.0' });

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ReleaseSpec, ReportedNodeState } from '@hotswap/agent-protocol';
-import { type LoadableRelease, ModuleHost, type ModuleLogEntry } from '@hotswap/module-host';
+import { encloseIn, type LoadableRelease, ModuleHost, type ModuleLogEntry } from '@hotswap/module-host';
 import { loadTrustFile } from '@hotswap/module-kit';
 import { Agent, ControlPlane, DesiredState, type Dismissal, Identity, Reporter } from '@hotswap/node-agent';
 import { ArtifactCache } from './artifacts/artifact-cache.js';
@@ -28,6 +28,8 @@ export class KernelNode {
   private readonly end = Promise.withResolvers<Ending>();
   private readonly hurry = new AbortController();
   private leaving = false;
+  /** Resolves when the node is Draining; null while it is not to leave its traffic. */
+  private trafficLeft: Promise<void> | null = null;
   private readonly gate = new ReadinessGate();
   private readonly metrics = new Metrics();
   private readonly figures = new ProcessFigures();
@@ -52,7 +54,13 @@ export class KernelNode {
       log: (entry) => this.logModule(entry),
       onChange: () => this.observe(),
       load: (spec, signal, traceparent) => this.load(spec, signal, traceparent),
-      onPhase: (phase) => tracing.record(phase),
+      onPhase: (phase) => {
+        tracing.record(phase);
+        this.metrics.observePhase(phase);
+      },
+      enclose: encloseIn(cache.instancesDirectory),
+      memoryBytesMax: settings.memoryMiB * 2 ** 20,
+      spareCountMax: settings.spares,
     });
     this.reporter = new Reporter({
       bootId: identity.bootId,
@@ -64,13 +72,18 @@ export class KernelNode {
         refused: desired.refused,
         diverged: desired.diverged,
         modules: this.host.reports(),
+        memory: this.memory(),
       }),
       takeTraffic: () => this.host.takeTraffic(),
-      onTraffic: (traffic) => this.metrics.observeTraffic(traffic),
+      takeProbes: () => this.host.takeProbes(),
+      onTraffic: (traffic) => {
+        this.metrics.observeTraffic(traffic);
+        this.metrics.observeMemory(this.host.memory());
+      },
       send: (report, signal) => controlPlane.report(report, signal),
       onRefused: async (error) => this.agent?.refused(error),
     });
-    const isLeaving = () => this.leaving;
+    const isLeaving = () => this.trafficLeft !== null;
     const onProblem = (code: ProblemCode) => this.metrics.observeProblem(code);
     this.router = new Router({ host: this.host, log, isLeaving, onProblem });
     this.server = new TrafficServer({
@@ -140,6 +153,8 @@ export class KernelNode {
   private applyDesired(): void {
     this.host.apply([...this.desired.assignments]);
     this.observe();
+    // It stays, and answers what still comes: whoever was slow to notice has no request fail.
+    if (this.desired.drainedBootId === this.identity.bootId) void this.leaveTraffic();
   }
 
   /** Looks at what has become of the modules. */
@@ -179,6 +194,11 @@ export class KernelNode {
     return new Set([...desired, ...this.artifacts.values()]);
   }
 
+  private memory(): { bytesMax: number; takenBytes: number } {
+    const { bytesMax, taken } = this.host.memory();
+    return { bytesMax, takenBytes: Object.values(taken).reduce((sum, bytes) => sum + bytes, 0) };
+  }
+
   private readiness(): Readiness {
     const reports = this.host.reports();
     const missing = this.gate.missing(reports);
@@ -198,11 +218,8 @@ export class KernelNode {
 
   /** The way out. Every wait in it has a limit, and ends at once when hurried. */
   private async goThrough(ending: Ending): Promise<void> {
-    const { lameDuckSeconds, drainSeconds } = this.settings;
-    this.enter('LameDuck');
-    await this.pause(lameDuckSeconds);
-
-    this.enter('Draining');
+    const { drainSeconds } = this.settings;
+    await this.leaveTraffic();
     await this.agent?.stop();
     const deadline = performance.now() + drainSeconds * 1000;
     this.server.stopAccepting();
@@ -217,9 +234,25 @@ export class KernelNode {
 
     this.enter('Gone');
     if (ending === 'stopped') await this.reporter.finish(lastReportMs);
+    if (ending === 'decommissioned')
+      await this.identity.keepDecommissioned().catch((error: Error) => {
+        this.log.error(`that this node was decommissioned can't be kept for a restart: ${error.message}`);
+      });
     this.figures.close();
     await this.cache.close();
     await Promise.race([this.tracing.close(), delay(tracingShutdownMs, undefined, { ref: false })]);
+  }
+
+  /** Readiness fails at once; everything is served on, each answer as the last of its connection. Once. */
+  private leaveTraffic(): Promise<void> {
+    this.trafficLeft ??= this.beLameDuck();
+    return this.trafficLeft;
+  }
+
+  private async beLameDuck(): Promise<void> {
+    this.enter('LameDuck');
+    await this.pause(this.settings.lameDuckSeconds);
+    this.enter('Draining');
   }
 
   /** Waits, when hurried only for `hurriedSeconds`. */

@@ -4,8 +4,10 @@ import {
   type ReportedNodeState,
   type TrafficSample,
 } from '@hotswap/agent-protocol';
+import type { ModuleHost, Phase } from '@hotswap/module-host';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { LatencyHistograms } from './latency-histograms.js';
+import { PhaseMetrics } from './phase-metrics.js';
 import type { ProblemCode } from './traffic/problem.js';
 
 const states: readonly ReportedNodeState[] = ['Starting', 'Ready', 'LameDuck', 'Draining', 'Gone'];
@@ -42,6 +44,13 @@ export class Metrics {
     perRelease,
   );
   private readonly swaps = this.counter('hotswap_swaps_total', 'Flips of the active release.', ['module']);
+  private readonly phases = new PhaseMetrics(this.registry);
+  private readonly memoryTaken = this.gauge(
+    'hotswap_memory_taken_bytes',
+    'Memory kept for instances, by what they are for.',
+    ['role'],
+  );
+  private readonly memoryMax = this.gauge('hotswap_memory_max_bytes', 'Memory that the node has for instances.', []);
   private readonly problems = this.counter('hotswap_problems_total', 'Problems the node itself answered with.', [
     'code',
   ]);
@@ -80,6 +89,15 @@ export class Metrics {
       this.actives.set(module, active);
       this.swaps.inc({ module });
     }
+  }
+
+  observePhase(phase: Phase): void {
+    this.phases.observe(phase);
+  }
+
+  observeMemory({ bytesMax, taken }: ReturnType<ModuleHost['memory']>): void {
+    this.memoryMax.set(bytesMax);
+    for (const [role, bytes] of Object.entries(taken)) this.memoryTaken.set({ role }, bytes);
   }
 
   observeProblem(code: ProblemCode): void {

@@ -1,3 +1,4 @@
+import { DecommissionedError } from '@hotswap/node-agent';
 import { type Ending, KernelNode } from './kernel-node.js';
 import { createLog } from './log.js';
 import { readSettings, type Settings, SettingsError } from './settings.js';
@@ -25,6 +26,10 @@ process.on('uncaughtException', (error) => {
 });
 
 const node = await KernelNode.start(settings, log).catch((error: Error) => {
+  if (error instanceof DecommissionedError) {
+    log.warn(error.message);
+    process.exit(exitCodes.decommissioned);
+  }
   log.fatal(`the node can't start: ${error.message}`);
   process.exit(exitCodeFailed);
 });

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { type EnvironmentName, environments } from '@hotswap/agent-protocol';
 
@@ -24,6 +24,10 @@ export interface Settings {
   joinToken: string | null;
   lameDuckSeconds: number;
   drainSeconds: number;
+  /** For all instances together. */
+  memoryMiB: number;
+  /** Processes that are started ahead. */
+  spares: number;
   logLevel: (typeof logLevels)[number];
   /** Null: nothing is traced. */
   traceEndpoint: string | null;
@@ -102,6 +106,8 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     joinToken: tokenOf('HOTSWAP_JOIN_TOKEN'),
     lameDuckSeconds: number('HOTSWAP_LAME_DUCK_SECONDS', 5, 3600, false),
     drainSeconds: number('HOTSWAP_DRAIN_SECONDS', 30, 3600, false),
+    memoryMiB: number('HOTSWAP_MEMORY_MIB', defaultMemoryMiB(), 2 ** 24, true),
+    spares: number('HOTSWAP_SPARES', 1, 16, true),
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), logLevels, 'info'),
     traceEndpoint:
       url('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', text('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT')) ??
@@ -109,6 +115,13 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
   };
   if (problems.length > 0) throw new SettingsError(problems);
   return settings;
+}
+
+/** Three quarters of what the machine, or the control group that the process runs in, has. */
+function defaultMemoryMiB(): number {
+  const limit = process.constrainedMemory();
+  const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  return Math.floor((0.75 * bytes) / 2 ** 20);
 }
 
 /** What others reach the node by: the setting, or host and port, with this machine's name where it listens on every address. */

@@ -1,5 +1,5 @@
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
-import type { Phase } from '@hotswap/module-host';
+import type { Phase, PhaseFigures } from '@hotswap/module-host';
 import {
   type Attributes,
   type Context,
@@ -56,10 +56,11 @@ export class Tracing {
   }
 
   /** Tells what the host has done, at its own times. */
-  record({ phase, spec, traceparent, startedAt, endedAt, error }: Phase): void {
+  record({ phase, spec, traceparent, startedAt, endedAt, figures, error }: Phase): void {
     const parent = contextOf(traceparent);
     if (parent === null) return;
     const span = this.begin(phase, spec, parent, startedAt);
+    span.setAttributes(figureAttributes(figures));
     if (error !== null) markFailed(span, error, endedAt);
     span.end(endedAt);
   }
@@ -78,6 +79,26 @@ export class Tracing {
     };
     return trace.getTracer('@hotswap/kernel-node').startSpan(name, { attributes, startTime }, parent);
   }
+}
+
+function figureAttributes({
+  isSpare,
+  held,
+  stateBytes,
+  drained,
+  cut,
+  cpuSeconds,
+  rssBytesMax,
+}: PhaseFigures): Attributes {
+  return {
+    'hotswap.spare': isSpare,
+    'hotswap.requests.held': held,
+    'hotswap.state.bytes': stateBytes,
+    'hotswap.requests.drained': drained,
+    'hotswap.requests.cut': cut,
+    'hotswap.instance.cpu_seconds': cpuSeconds,
+    'hotswap.instance.rss_bytes_max': rssBytesMax,
+  };
 }
 
 function markFailed(span: Span, message: string, at?: number): void {

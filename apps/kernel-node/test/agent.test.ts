@@ -96,6 +96,57 @@ describe('a node and its control plane', () => {
     fixture.controlPlane.reportsRefused = { status: 410, code: 'decommissioned' };
     expect(await node.exited).toBe(0);
     expect(node.logs.some(({ msg }) => String(msg).includes('decommissioned'))).toBe(true);
+    // A later process neither asks again nor serves what the disk has, also without a control plane.
+    await fixture.controlPlane.stop();
+    const later = fixture.launchNode();
+    expect(await later.exited).toBe(0);
+    expect(later.logs).toEqual([
+      expect.objectContaining({ level: 'warn', msg: expect.stringContaining('was decommissioned at') }),
+    ]);
+  });
+
+  it('is not ended by a 410 that is not the control plane’s', async () => {
+    const node = await fixture.startNode();
+    await node.ready();
+    fixture.controlPlane.reportsRefused = { status: 410, code: 'gone' };
+    await waitFor('it says so', () => node.logs.some(({ msg }) => String(msg).includes("reports can't be delivered")));
+    fixture.controlPlane.reportsRefused = null;
+    const count = fixture.controlPlane.reports.length;
+    await waitFor('it reports again', () => fixture.controlPlane.reports.length > count);
+    await node.ready();
+  });
+
+  it('leaves its traffic, and stays, when its document says so of this boot', async () => {
+    const one = await fixture.publish('greeter', '1.0.0', versioned());
+    fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
+    const node = await fixture.startNode();
+    await node.ready();
+    const { bootId } = fixture.controlPlane.joins[0]!.request;
+    const drain = (revision: number, drainedBootId: string) =>
+      fixture.controlPlane.assign({ epoch: 1, revision, modules: [assignment(one)], drainedBootId });
+    drain(2, 'another-boot');
+    await waitFor('it is accepted', () => fixture.controlPlane.latest?.accepted?.revision === 2);
+    await node.ready();
+    drain(3, bootId);
+    await waitFor('it drains', () => fixture.controlPlane.latest?.state === 'Draining');
+    const states = fixture.controlPlane.reports.map(({ state }) => state);
+    expect(states.filter((state, index) => state !== states[index - 1])).toEqual([
+      expect.stringMatching(/^(Starting|Ready)$/),
+      ...(states[0] === 'Starting' ? ['Ready'] : []),
+      'LameDuck',
+      'Draining',
+    ]);
+    expect((await fetch(`${node.address}/health/ready`)).status).toBe(503);
+    const late = await fetch(`${node.address}/greeter/`);
+    expect([late.status, late.headers.get('connection')]).toEqual([200, 'close']);
+    const count = fixture.controlPlane.reports.length;
+    await waitFor('it reports on', () => fixture.controlPlane.reports.length > count + 1);
+    node.signal('SIGTERM');
+    expect(await node.exited).toBe(0);
+    expect(fixture.controlPlane.latest?.state).toBe('Gone');
+    // The document on disk names a boot that is over.
+    const again = await fixture.startNode();
+    await again.ready();
   });
 
   it('joins by its token, keeps its secret to itself, and joins again when the control plane has forgotten it', async () => {

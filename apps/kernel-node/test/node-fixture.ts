@@ -41,6 +41,13 @@ export class Fixture {
 
   /** A node that listens. All of one test share a directory, and are one node. */
   async startNode(env: Record<string, string> = {}): Promise<NodeProcess> {
+    const node = this.launchNode(env);
+    await node.listening();
+    return node;
+  }
+
+  /** One that may not come to listen. */
+  launchNode(env: Record<string, string> = {}): NodeProcess {
     const node = new NodeProcess({
       HOTSWAP_ORCHESTRATOR_URL: this.controlPlane.url,
       HOTSWAP_ENVIRONMENT: 'QA',
@@ -50,7 +57,6 @@ export class Fixture {
       ...env,
     });
     this.nodes.push(node);
-    await node.listening();
     return node;
   }
 

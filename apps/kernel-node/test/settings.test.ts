@@ -26,6 +26,8 @@ describe('settings', () => {
       joinToken: null,
       lameDuckSeconds: 5,
       drainSeconds: 30,
+      memoryMiB: expect.any(Number),
+      spares: 1,
       logLevel: 'info',
       traceEndpoint: null,
     });

@@ -1,5 +1,5 @@
 import { environments, type EnvironmentName } from '@hotswap/agent-protocol';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DataDirectory } from './data-directory.js';
 import { postgresEndSteps, type EmbeddedPostgres } from './postgres/embedded-postgres.js';
@@ -104,8 +104,23 @@ export function planNodes({ settings, data, joinToken, nodePorts }: Premises): N
       HOTSWAP_DRAIN_SECONDS: '2.5',
       ...observability(settings),
     };
-    return { environment, address, process: planApp('kernel-node', name, data, nodeEndSteps, variables) };
+    const plan = planApp('kernel-node', name, data, nodeEndSteps, variables);
+    const isOver = () => whyDecommissioned(data.nodeFolder(name));
+    return { environment, address, process: { ...plan, isOver } };
   });
+}
+
+/** A node keeps in its directory that it was taken out of its cluster. */
+function whyDecommissioned(nodeFolder: string): string | null {
+  try {
+    const { decommissionedAt } = JSON.parse(readFileSync(join(nodeFolder, 'node.json'), 'utf8')) as {
+      decommissionedAt?: unknown;
+    };
+    if (typeof decommissionedAt !== 'string') return null;
+    return `it was decommissioned at ${decommissionedAt}: empty ${nodeFolder} to have it join as a new one`;
+  } catch {
+    return null;
+  }
 }
 
 function planApp(

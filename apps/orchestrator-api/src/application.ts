@@ -1,4 +1,5 @@
 import helmet from '@fastify/helmet';
+import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import {
@@ -9,6 +10,7 @@ import {
   observeRequests,
   PrometheusMetrics,
 } from '@hotswap/api';
+import type { Strategy } from '@hotswap/domain';
 import { InfrastructureModule } from '@hotswap/infrastructure';
 import type { Trust } from '@hotswap/module-kit';
 import { OrchestratorModule } from '@hotswap/orchestrator';
@@ -17,11 +19,12 @@ import { NestLog } from './log.js';
 import { nameRequestSpans } from './name-request-spans.js';
 import type { Settings } from './settings.js';
 
-/** The whole control plane, put together and initialised; `listen` makes it reachable. */
+/** The whole control plane, put together and initialised; `listen` makes it reachable. `strategies` are those beside HotSwap's own. */
 export async function createApplication(
   settings: Settings,
   trust: Trust,
   log: Logger,
+  strategies: readonly Type<Strategy>[] = [],
 ): Promise<NestFastifyApplication> {
   const routes = new KnownRoutes();
   const adapter = createHttpAdapter(settings, routes);
@@ -29,6 +32,7 @@ export async function createApplication(
   const orchestrator = OrchestratorModule.forRoot({
     trust,
     allowedCheckHosts: settings.allowedCheckHosts,
+    strategies,
     imports: [infrastructure],
   });
   const app = await NestFactory.create<NestFastifyApplication>(

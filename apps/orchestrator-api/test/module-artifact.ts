@@ -4,15 +4,19 @@ import { join } from 'node:path';
 import { packModule, signArtifact, type PackedModule } from '@hotswap/module-kit';
 import { trustedKey } from './start-control-plane.js';
 
-/** A packed module that answers with its version. */
-export async function moduleArtifact(name: string, version: string, source = ''): Promise<PackedModule> {
+/** A packed module that answers with its version, with `source` after it; or of `code` alone. */
+export async function moduleArtifact(
+  name: string,
+  version: string,
+  source = '',
+  code = `export default { fetch: () => Response.json({ version: '${version}' }) };`,
+): Promise<PackedModule> {
   const folder = mkdtempSync(join(tmpdir(), 'hotswap-module-'));
   try {
     const hotswap = { manifest: 1, entry: 'dist/module.js', kernel: '^1.0.0' };
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, type: 'module', hotswap }));
     mkdirSync(join(folder, 'dist'));
-    const code = `export default { fetch: () => Response.json({ version: '${version}' }) };\n${source}`;
-    writeFileSync(join(folder, 'dist', 'module.js'), code);
+    writeFileSync(join(folder, 'dist', 'module.js'), `${code}\n${source}`);
     return await packModule(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });

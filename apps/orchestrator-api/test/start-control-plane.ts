@@ -21,11 +21,7 @@ export interface ControlPlane {
 /** The built process, started as users start it; not waited for. */
 export async function startControlPlane(variables: Record<string, string>): Promise<ControlPlane> {
   const folder = mkdtempSync(join(tmpdir(), 'hotswap-control-plane-'));
-  const trustFile = join(folder, 'trust.json');
-  const keys = [{ id: trustedKey.id, publicKey: trustedKey.publicKeyPem }];
-  const environments = ['Development', 'QA', 'Staging', 'Production'];
-  const rules = [{ modules: 'payment-*', environments, keys: [trustedKey.id], signatures: 1 }];
-  writeFileSync(trustFile, JSON.stringify({ trust: 1, keys, rules }));
+  const trustFile = writeTrustFile(folder);
   const port = await freePort();
   const main = join(import.meta.dirname, '..', 'dist', 'main.js');
   const child = spawn(process.execPath, [main], {
@@ -49,11 +45,21 @@ export async function startControlPlane(variables: Record<string, string>): Prom
   };
 }
 
+/** Trusts `trustedKey` for modules named payment-…, everywhere. Answers the file's path. */
+export function writeTrustFile(folder: string): string {
+  const file = join(folder, 'trust.json');
+  const keys = [{ id: trustedKey.id, publicKey: trustedKey.publicKeyPem }];
+  const environments = ['Development', 'QA', 'Staging', 'Production'];
+  const rules = [{ modules: 'payment-*', environments, keys: [trustedKey.id], signatures: 1 }];
+  writeFileSync(file, JSON.stringify({ trust: 1, keys, rules }));
+  return file;
+}
+
 /** Waits until `check` answers true; errors count as not yet. */
 export async function eventually(
   check: () => Promise<boolean>,
   what: () => string,
-  milliseconds = 30_000,
+  milliseconds = 120_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   for (;;) {

@@ -15,6 +15,7 @@ import { DeploymentControlsController } from './deployments/deployment-controls.
 import { DeploymentsController } from './deployments/deployments.controller.js';
 import { HealthController, Readiness } from './health/health.controller.js';
 import { KnownRoutes } from './http/known-routes.js';
+import { ModuleConfigurationController } from './modules/module-configuration.controller.js';
 import { ModulesController } from './modules/modules.controller.js';
 import { DocumentStreams } from './node-protocol/document-streams.js';
 import { NodeArtifactsController } from './node-protocol/node-artifacts.controller.js';
@@ -53,6 +54,7 @@ export class ApiModule {
         DeploymentControlsController,
         ApprovalsController,
         ModulesController,
+        ModuleConfigurationController,
         ArtifactsController,
         ClustersController,
         DetectionController,

@@ -34,6 +34,8 @@ describe('the OpenAPI document', () => {
         .map(({ name }) => name)
         .sort(),
     ).toEqual([
+      'DELETE /api/v1/clusters/{environment}/modules/{name}',
+      'DELETE /api/v1/nodes/{id}',
       'GET /api/v1/approvals',
       'GET /api/v1/artifacts/{digest}',
       'GET /api/v1/clusters',
@@ -49,6 +51,7 @@ describe('the OpenAPI document', () => {
       'GET /api/v1/deployments/{id}/recording',
       'GET /api/v1/modules',
       'GET /api/v1/modules/{name}',
+      'GET /api/v1/modules/{name}/configuration/{environment}',
       'GET /api/v1/modules/{name}/versions/{version}',
       'GET /api/v1/nodes/{id}',
       'GET /health',
@@ -65,7 +68,10 @@ describe('the OpenAPI document', () => {
       'POST /api/v1/deployments/{id}/resume',
       'POST /api/v1/deployments/{id}/rollback',
       'POST /api/v1/modules',
+      'POST /api/v1/modules/{name}/versions/{version}/withdraw',
+      'POST /api/v1/nodes/{id}/drain',
       'PUT /api/v1/clusters/{environment}/policy',
+      'PUT /api/v1/modules/{name}/configuration/{environment}',
     ]);
   });
 

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { strategyNames } from '@hotswap/domain';
 import {
   AnalysisStore,
   ClusterStore,
@@ -11,6 +12,7 @@ import {
   MetricStore,
   ModuleCatalog,
   NodeRegistry,
+  StrategyRegistry,
   WakeUps,
 } from '@hotswap/orchestrator';
 import {
@@ -34,6 +36,14 @@ const stores = [
   MetricStore,
 ];
 
+/** Nothing is decided without a database: only their names count. */
+const strategies = strategyNames.map((name) => ({
+  name,
+  decide: () => {
+    throw new Error('nothing to decide on');
+  },
+}));
+
 /** The control plane while its database is away: every call of a store is refused, as the driver does it. */
 @Module({})
 class DatabaseAwayModule {
@@ -44,13 +54,14 @@ class DatabaseAwayModule {
       module: DatabaseAwayModule,
       providers: [
         ...stores.map((provide) => ({ provide, useValue: away })),
+        { provide: StrategyRegistry, useValue: new StrategyRegistry(strategies) },
         { provide: WakeUps, useValue: { subscribe: () => () => undefined } },
         {
           provide: DatabaseHealth,
           useValue: { check: () => Promise.resolve({ reachable: false, migrationsPending: false }) },
         },
       ],
-      exports: [...stores, WakeUps, DatabaseHealth],
+      exports: [...stores, StrategyRegistry, WakeUps, DatabaseHealth],
     };
   }
 }

@@ -1,5 +1,6 @@
 import type { Deployment, Stage } from './deployment.js';
 import type { EnvironmentCluster } from './environment-cluster.js';
+import type { Instant } from './instant.js';
 import type { Policy } from './policy.js';
 import type { EnvironmentRelease, Release } from './release.js';
 import type { AnalysisView } from './rollout/analysis-record.js';
@@ -24,6 +25,8 @@ export interface DeploymentView {
   deployment: Deployment;
   stages: Stage[];
   evidence: Evidence[];
+  /** Since when its version is withdrawn, and why; null or left out: it is not. */
+  withdrawal?: { at: Instant; reason: string | null } | null;
   /** Null for Verify. */
   environment: EnvironmentView | null;
   now: number;

@@ -54,6 +54,24 @@ export interface Progress {
   exposedAt: Instant | null;
   /** Since when the step stands still because its target was taken off all nodes, to begin again with new processes. */
   containedAt?: Instant | null;
+  /** When a person last let a step go on without waiting. */
+  promotedAt?: Instant | null;
+  /** Of a flip of all nodes at once: the time between the first and the last one's, by when their reports of it were kept. */
+  flipSkewMilliseconds?: number | null;
+  /** Since when nodes were last asked to send probes, because users' requests proved nothing in the step; before its start: in another one. */
+  probingSince?: Instant | null;
+}
+
+/** How a Deploy stage was taken back. */
+export interface StageRollback {
+  /** When it was decided (or, of a deployment that had succeeded, asked for). */
+  decidedAt: Instant;
+  /** When the last live node had said that it is back; null: not all have. */
+  confirmedAt: Instant | null;
+  /** Live nodes that had to go back. */
+  nodes: number;
+  /** Of these, nodes that had the way back started, so that it was a flip. */
+  warmNodes: number;
 }
 
 export interface Stage {
@@ -75,6 +93,8 @@ export interface Stage {
   /** Of an Approval stage that has started. */
   approval: Approval | null;
   reason: Reason | null;
+  /** Of a Deploy stage that was taken back. Left out: it was not. */
+  rollback?: StageRollback | null;
 }
 
 /** What a person asked of an unfinished deployment; a fact in its row that the pipeline reads. The last one of `kind` that ends it stays. */

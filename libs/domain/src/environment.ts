@@ -2,8 +2,10 @@
 export const environments = ['Development', 'QA', 'Staging', 'Production'] as const;
 export type EnvironmentName = (typeof environments)[number];
 
+/** The strategies that HotSwap brings. */
 export const strategyNames = ['Direct', 'Rolling', 'BlueGreen', 'Canary'] as const;
-export type StrategyName = (typeof strategyNames)[number];
+/** One of these, or the name of a strategy that someone else has added. */
+export type StrategyName = (typeof strategyNames)[number] | (string & {});
 
 /** The environments a deployment to `target` passes through: all up to and including it. */
 export function environmentsUpTo(target: EnvironmentName): EnvironmentName[] {

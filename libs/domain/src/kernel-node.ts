@@ -6,6 +6,16 @@ import type { Release } from './release.js';
 export const nodeStates = ['Starting', 'Ready', 'LameDuck', 'Draining', 'Lost', 'Gone'] as const;
 export type NodeState = (typeof nodeStates)[number];
 
+/**
+ * Smoke requests that a node is to send to candidate and reference of itself, one at a time. The same `id` again goes on with what is left of
+ * `requestsMax`; another one begins anew.
+ */
+export interface ProbeOrder {
+  id: string;
+  requestsPerSecond: number;
+  requestsMax: number;
+}
+
 /** What one node is wanted to run of one module. `active: null` = the module is to be absent. */
 export interface NodePlan {
   active: Release | null;
@@ -13,6 +23,8 @@ export interface NodePlan {
   candidatePercent: number;
   /** True: a second, equally fresh instance of `active` takes as large a share as the candidate, to be compared with it. */
   twin?: boolean;
+  /** Left out: nothing is probed. */
+  probe?: ProbeOrder;
   warm: Release[];
   fallback: Release | null;
 }
@@ -21,6 +33,8 @@ export interface NodePlan {
 export interface NodeAssignment extends NodePlan {
   epoch: number;
   revision: number;
+  /** Since when the node is asked for just this. Left out: not known. */
+  assignedAt?: Instant;
 }
 
 export interface InstanceObservation {
@@ -30,6 +44,16 @@ export interface InstanceObservation {
   error: string | null;
   failureKind: string | null;
   crashes: number;
+  /** How long each phase that it has been through took: `load`, `start`, `health`, `smoke`, … Left out: the node does not say. */
+  phaseSeconds?: Readonly<Record<string, number | undefined>>;
+}
+
+/** What keeps a node from having a release without saying anything about the release: its artifact is not to be had, or the node has no memory left. */
+const kindsOfNode: readonly (string | null)[] = ['fetch', 'memory'];
+
+/** Whether a failed instance says something about its node, and not about its release. */
+export function isOfNode({ failureKind }: InstanceObservation): boolean {
+  return kindsOfNode.includes(failureKind);
 }
 
 /** What a node last said of one module; releases by digest. */
@@ -41,6 +65,19 @@ export interface ModuleObservation {
   instances: InstanceObservation[];
   /** Since when `active`, `candidate` and `candidatePercent` are as they are. */
   since: Instant;
+}
+
+/** The end of a process of a node that it did not announce, and what that process had been asked to give requests to. */
+export interface BootDeath {
+  bootId: string;
+  module: string;
+  /** Digest of the release. */
+  release: string;
+  /** When that release was made active; where the process did not live to say so, when it was told to. */
+  activatedAt: Instant;
+  lastHeardAt: Instant;
+  /** When another process of the node joined. */
+  noticedAt: Instant;
 }
 
 export interface KernelNodeFacts {
@@ -59,6 +96,8 @@ export interface KernelNodeFacts {
   accepted: { epoch: number; revision: number } | null;
   assignments: ReadonlyMap<string, NodeAssignment>;
   observations: ReadonlyMap<string, ModuleObservation>;
+  /** Left out: none. */
+  deaths?: readonly BootDeath[];
 }
 
 /** One long-running process that hosts modules, as the control plane knows it: what was asked of it and what it last said. */
@@ -121,12 +160,19 @@ export class KernelNode {
     return this.instances(module, release).find(({ state }) => state === 'Failed') ?? null;
   }
 
+  /** Has tried to run this release and can't, for a reason that lies with the release. */
+  isBroken(module: string, release: Release): boolean {
+    const failure = this.failureOf(module, release);
+    return failure !== null && !isOfNode(failure);
+  }
+
   /** How often this release's process ended unasked on this node. */
   crashesOf(module: string, release: Release): number {
     return this.instances(module, release).reduce((sum, { crashes }) => sum + crashes, 0);
   }
 
-  private instances(module: string, release: Release): InstanceObservation[] {
+  /** What it says of its instances of this release. */
+  instances(module: string, release: Release): InstanceObservation[] {
     return this.observation(module)?.instances.filter((instance) => instance.release === release.digest) ?? [];
   }
 
@@ -136,7 +182,7 @@ export class KernelNode {
   }
 }
 
-/** Equal in what gets requests: the same active release, the same candidate, the same share, a twin or none. Warm releases and the fallback only follow from how it came to that. */
+/** Equal in what gets requests: the same active release, the same candidate, the same share, a twin or none. Warm releases and the fallback only follow from how it came to that, and probes are no users' requests. */
 export function routesAlike(a: NodePlan | null, b: NodePlan): boolean {
   return (
     a !== null &&

@@ -1,4 +1,4 @@
-import type { Approval, DeploymentStatus, Progress, StageStatus } from './deployment.js';
+import type { Approval, DeploymentStatus, Progress, StageRollback, StageStatus } from './deployment.js';
 import type { StrategyName } from './environment.js';
 import type { Instant } from './instant.js';
 import type { Reason } from './reason.js';
@@ -16,6 +16,7 @@ export interface StageChange {
   to?: Release;
   progress?: Progress;
   approval?: Approval;
+  rollback?: StageRollback;
   reason?: Reason;
 }
 

@@ -10,6 +10,8 @@ export interface CanaryStep {
   minimumSeconds: number;
   /** At the latest then the step is over, judged or not. */
   maximumSeconds: number;
+  /** Goes on only when a person says so, once its time is over. Left out: false. */
+  pause?: boolean;
 }
 
 /** What a step does when its time is over and nothing was proved: go on, wait for a person, or make requests of its own. */

@@ -1,17 +1,18 @@
 import type { DeploymentView } from './deployment-view.js';
 import type { PipelineDecision } from './pipeline-decision.js';
-
-/** A rule that a decision would break, as a sentence with its numbers. */
-export interface Violation {
-  rule: string;
-  detail: string;
-}
+import { findUnsafeMoves } from './rollout/unsafe-moves.js';
+import type { Violation } from './violation.js';
 
 /**
  * What must hold of every decision, whatever made it. Checked before every commit in production, in property tests and in the simulation.
  */
 export function findViolations(view: DeploymentView, decision: PipelineDecision): Violation[] {
-  return [...outsideTheView(view, decision), ...wrongReleases(view, decision), ...wrongRecord(view, decision)];
+  return [
+    ...outsideTheView(view, decision),
+    ...wrongReleases(view, decision),
+    ...wrongRecord(view, decision),
+    ...findUnsafeMoves(view, decision),
+  ];
 }
 
 function outsideTheView({ environment, stages }: DeploymentView, decision: PipelineDecision): Violation[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { decideCanary } from '@hotswap/domain';
-import type { AnalysisView, ArmSample, ClosedBlock, Decision, Policy, RolloutView } from '@hotswap/domain';
+import type { AnalysisView, ArmSample, ClosedBlock, Decision, Policy, ProbeOrder, RolloutView } from '@hotswap/domain';
 import { fleet, now, progress, view } from './fleet.js';
 
 const nodes = ['a', 'b'];
@@ -170,6 +170,49 @@ describe('A canary with its analysis', () => {
     expect(careful.decisions.at(-1)).toMatchObject({ kind: 'hold', because: { code: 'not-judged' } });
   });
 
+  it('lets nodes probe where users send too little: goes on when that proves something, and waits for a person when it does not', () => {
+    const probing = () =>
+      new Trial((policy) => {
+        const shortened = short(policy);
+        const analysis = { ...shortened.canary.analysis!, inconclusive: 'probe' as const };
+        return { ...shortened, progressDeadlineSeconds: 1200, canary: { ...shortened.canary, analysis } };
+      });
+    const none = { C: arm(0, 0), T: arm(0, 0), S: arm(0, 0) };
+    const begin = (trial: Trial) => {
+      trial.look();
+      trial.line = 'a:v1+v2@10 b:v1+v2@10';
+      const asked = withTwins(trial, () => trial.run(402, () => none));
+      expect(asked).toMatchObject({ kind: 'advance', because: { code: 'probing' }, progress: { number: 1 } });
+      if (asked?.kind !== 'advance') throw new Error('unreachable');
+      const orders = asked.assign.map(({ plan }) => plan.probe);
+      expect(orders).toEqual([orders[0], orders[0]]);
+      expect(orders[0]).toMatchObject({ requestsPerSecond: 25, requestsMax: 10_000 });
+      expect(asked.assign.map(({ plan }) => [plan.candidatePercent, plan.twin])).toEqual([
+        [10, true],
+        [10, true],
+      ]);
+      return orders[0]!;
+    };
+
+    const answered = probing();
+    begin(answered);
+    const next = withTwins(answered, () => answered.run(800, () => ({ C: arm(12, 0), T: arm(12, 0) })));
+    expect(next).toMatchObject({ kind: 'advance', progress: { targetPercent: 100 } });
+
+    const failing = probing();
+    begin(failing);
+    const contained = withTwins(failing, () => failing.run(800, () => ({ C: arm(12, 12), T: arm(12, 0) })));
+    expect(contained).toMatchObject({ kind: 'advance', because: { code: 'contained' } });
+
+    const unanswered = probing();
+    const probe = begin(unanswered);
+    const over = withTwins(unanswered, () => unanswered.run(950, () => none), probe);
+    expect(over).toMatchObject({ kind: 'advance', because: { code: 'probed' }, progress: { targetPercent: 10 } });
+    expect(over?.kind === 'advance' && over.assign.map(({ plan }) => plan.probe)).toEqual([undefined, undefined]);
+    expect(withTwins(unanswered, () => unanswered.run(50, () => none))).toBeNull();
+    expect(unanswered.decisions.at(-1)).toMatchObject({ kind: 'hold', because: { code: 'not-judged' } });
+  });
+
   it('bakes before the last step, however early the proof', () => {
     const trial = new Trial((policy) => {
       const shortened = short(policy);
@@ -221,13 +264,13 @@ describe('A canary with its analysis', () => {
 });
 
 /** The fleet notation knows no twins: nodes are taken to have what the step asks. */
-function withTwins<T>(trial: Trial, run: () => T): T {
+function withTwins<T>(trial: Trial, run: () => T, probe?: ProbeOrder): T {
   const look = trial.look.bind(trial);
   trial.look = (changes = {}) => {
     const built = fleet(trial.line);
     for (const node of built.nodes) {
       const assignment = node.assignment('payments');
-      if (assignment?.candidate) Object.assign(assignment, { twin: true });
+      if (assignment?.candidate) Object.assign(assignment, { twin: true, probe });
     }
     return look({ cluster: built, ...changes });
   };

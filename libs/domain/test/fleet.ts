@@ -2,9 +2,12 @@ import {
   defaultPolicy,
   EnvironmentCluster,
   KernelNode,
+  type Decision,
   type EnvironmentName,
+  type KernelNodeFacts,
   type ModuleObservation,
   type NodeAssignment,
+  type NodePlan,
   type Policy,
   type Progress,
   type Release,
@@ -28,7 +31,8 @@ export function release(name: string): Release {
 
 /**
  * A fleet in one line: `a:v1 b:v1+v2@10 c:v2? d:v2! e:v1~ f:-`. Name, active release, candidate and its percent; `?` assigned but not
- * confirmed, `!` the newest release failed there, `~` silent, `-` nothing assigned, `<N` confirmed N seconds ago (default 3600).
+ * confirmed, `!` the newest release failed there, `=` it found no memory there, `~` silent, `-` nothing assigned, `<N` confirmed N seconds ago (default 3600),
+ * `/z` in zone z.
  */
 export function fleet(line: string, environment: EnvironmentName = 'Production'): EnvironmentCluster {
   const nodes = line
@@ -58,6 +62,40 @@ export function view(
   };
 }
 
+/** The view with other facts of one node. */
+export function withFacts(
+  base: RolloutView,
+  id: string,
+  change: (facts: KernelNodeFacts) => Partial<KernelNodeFacts>,
+): RolloutView {
+  const { environment, nodes, releases, now: at, listening } = base.cluster;
+  const changed = nodes.map((node) =>
+    node.id === id ? new KernelNode({ ...node.facts, ...change(node.facts) }) : node,
+  );
+  return { ...base, cluster: new EnvironmentCluster(environment, changed, releases, at, listening) };
+}
+
+/** What a decision does, in short: `hold baking`. */
+export function code(decision: Decision): string {
+  return `${decision.kind} ${decision.because.code}`;
+}
+
+/** What each assigned node is to run, as `v2 warm v1` or `v1 + v2 at 10`. */
+export function plans(decision: Decision): Record<string, string> {
+  if (decision.kind !== 'advance')
+    throw new Error(`Expected an advance, got ${code(decision)}: ${decision.because.message}`);
+  return Object.fromEntries(decision.assign.map(({ nodeId, plan }) => [nodeId, show(plan)]));
+}
+
+function show({ active, candidate, candidatePercent, warm }: NodePlan): string {
+  const name = (digest: string | undefined) => digest?.replace('sha256:', '') ?? 'absent';
+  return [
+    name(active?.digest),
+    ...(candidate ? [`+ ${name(candidate.digest)} at ${candidatePercent}`] : []),
+    ...warm.map(({ digest }) => `warm ${name(digest)}`),
+  ].join(' ');
+}
+
 export const noTraffic = {
   target: { requests: 0, failures: 0 },
   stable: { requests: 0, failures: 0 },
@@ -76,14 +114,20 @@ export function progress(number: number, changes: Partial<Progress> = {}): Progr
   };
 }
 
+const failures: Partial<Record<string, { failureKind: string; error: string }>> = {
+  '!': { failureKind: 'smoke', error: 'smoke check 1: expected 200, got 500' },
+  '=': { failureKind: 'memory', error: 'No room: it needs 176 MiB' },
+};
+
 function parseNode(word: string, environment: EnvironmentName): KernelNode {
   const match =
-    /^(?<id>\w+):(?<active>-|v\d+)(?:\+(?<candidate>v\d+)@(?<percent>\d+))?(?<mark>[?!~]?)(?:<(?<seconds>\d+))?$/.exec(
+    /^(?<id>\w+):(?<active>-|v\d+)(?:\+(?<candidate>v\d+)@(?<percent>\d+))?(?<mark>[?!~=]?)(?:<(?<seconds>\d+))?(?:\/(?<zone>\w+))?$/.exec(
       word,
     );
   if (!match?.groups) throw new Error(`Not a node: ${word}`);
-  const { id = '', active = '-', candidate, percent, mark, seconds } = match.groups;
-  const confirmed = mark !== '?' && mark !== '!';
+  const { id = '', active = '-', candidate, percent, mark, seconds, zone } = match.groups;
+  const failure = mark === undefined ? undefined : failures[mark];
+  const confirmed = mark !== '?' && failure === undefined;
   const assignment: NodeAssignment | null =
     active === '-'
       ? null
@@ -107,9 +151,9 @@ function parseNode(word: string, environment: EnvironmentName): KernelNode {
       .map((each) => ({
         release: release(each as string).digest,
         version: release(each as string).version,
-        state: mark === '!' && each === (candidate ?? active) ? 'Failed' : mark === '?' ? 'Loading' : 'Ready',
-        error: mark === '!' ? 'smoke check 1: expected 200, got 500' : null,
-        failureKind: mark === '!' ? 'smoke' : null,
+        state: failure && each === (candidate ?? active) ? 'Failed' : mark === '?' ? 'Loading' : 'Ready',
+        error: failure?.error ?? null,
+        failureKind: failure?.failureKind ?? null,
         crashes: 0,
       })),
   };
@@ -118,7 +162,7 @@ function parseNode(word: string, environment: EnvironmentName): KernelNode {
     environment,
     hostname: 'host',
     address: 'http://127.0.0.1:1',
-    zone: null,
+    zone: zone ?? null,
     bootId: 'boot',
     pid: 1,
     reportedState: 'Ready',

@@ -2,7 +2,7 @@ import { beatGapMilliseconds } from '@hotswap/domain';
 import { ControlPlaneClock } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { pruneTraffic } from './rollouts/keep-exposure.js';
+import { pruneProbes, pruneTraffic } from './rollouts/keep-exposure.js';
 
 /** A process that begins to beat, and finds no beat of another within this time, ends a gap: nobody listened while it started. */
 const firstBeatGapMilliseconds = 2_000;
@@ -45,9 +45,11 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
 
 const pruneStatements = [
   pruneTraffic,
+  pruneProbes,
   'SELECT hotswap.keep_traffic_partitions()',
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
   `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,
+  `DELETE FROM hotswap.node_death WHERE noticed_at < now() - interval '30 days'`,
   `DELETE FROM hotswap.idempotency_key WHERE created_at < now() - interval '24 hours'`,
   `DELETE FROM hotswap.node_document AS document USING hotswap.node
    WHERE node.id = node_id AND created_at < now() - interval '1 hour'

@@ -2,23 +2,16 @@ import type { EnvironmentName, Release } from '@hotswap/domain';
 import { describeRelease } from '@hotswap/orchestrator';
 import type { EntityManager } from 'typeorm';
 import { releaseEntity } from './entities/release.js';
+import { loadConfiguration } from './modules/module-configuration.js';
 
-/** A module's artifact with the newest configuration of an environment: revision 0, `{}` while there is none. Writes nothing. */
+/** A module's artifact with the newest configuration of an environment. Writes nothing. */
 export async function loadNewestRelease(
   manager: EntityManager,
   artifact: Pick<Release, 'module' | 'version' | 'artifact'>,
   environment: EnvironmentName,
 ): Promise<Release> {
-  const [configuration] = await manager.query<{ revision: number; values: Release['configuration'] }[]>(
-    `SELECT revision, "values" FROM hotswap.module_configuration
-     WHERE module = $1 AND environment = $2 ORDER BY revision DESC LIMIT 1`,
-    [artifact.module, environment],
-  );
-  return describeRelease({
-    ...artifact,
-    configurationRevision: configuration?.revision ?? 0,
-    configuration: configuration?.values ?? {},
-  });
+  const { revision, values } = await loadConfiguration(manager, artifact.module, environment);
+  return describeRelease({ ...artifact, configurationRevision: revision, configuration: values });
 }
 
 /** Keeps releases that something is about to refer to; in one order, so that two writers never wait for each other. */

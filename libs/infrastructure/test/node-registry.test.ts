@@ -102,6 +102,20 @@ describe('joining', () => {
     expect(await world.nodes.report('z', report('b1', 1))).toBe('unknown-node');
   });
 
+  it('is over for a node that was decommissioned, which counts as a change of membership', async () => {
+    await world.join('a', 'QA');
+    const before = await membership();
+    expect(await world.nodes.decommission('a')).toBe(true);
+    expect(await membership()).toBe(before + 1);
+    expect(await world.nodes.decommission('a')).toBe(false);
+    expect(await world.nodes.decommission('z')).toBe(false);
+    expect(await membership()).toBe(before + 1);
+    expect((await world.clusters.load('QA')).nodes).toEqual([]);
+    expect(await world.nodes.report('a', report('a-boot', 1))).toBe('decommissioned');
+    expect(await world.join('a', 'QA', 'b2')).toEqual({ kind: 'decommissioned' });
+    expect(await world.nodes.drain('a')).toBe(false);
+  });
+
   it('takes many nodes at once', async () => {
     const ids = Array.from({ length: 12 }, (_, index) => `n${String(index).padStart(2, '0')}`);
     await Promise.all(ids.map((id) => world.join(id, 'QA')));
@@ -240,5 +254,30 @@ describe('reporting', () => {
     await world.nodes.report('a', report('a-boot', 2, { state: 'Ready' }));
     expect(await membership()).toBe(before + 1);
     expect((await nodeA()).facts).toMatchObject({ reportedState: 'Ready' });
+  });
+});
+
+describe('draining', () => {
+  it('is a wish to the boot that is there, in its next document and every later one', async () => {
+    await world.join('a', 'QA');
+    expect(await world.nodes.drain('a')).toBe(true);
+    const drained = { epoch: 1, revision: 2, modules: [], drainedBootId: 'a-boot' };
+    expect(await world.nodes.document('a')).toEqual(drained);
+    expect(await world.nodes.drain('a')).toBe(true);
+    expect(await world.nodes.document('a')).toEqual(drained);
+    await assign('a');
+    expect(await world.nodes.document('a')).toMatchObject({ revision: 3, drainedBootId: 'a-boot' });
+    await world.join('a', 'QA', 'second-boot');
+    expect(await world.nodes.drain('a')).toBe(true);
+    expect(await world.nodes.document('a')).toMatchObject({ revision: 4, drainedBootId: 'second-boot' });
+    expect(await world.nodes.drain('z')).toBe(false);
+  });
+
+  it('leaves the node out of what is live, but does not count it as lost', async () => {
+    for (const id of ['a', 'b']) await world.join(id, 'QA');
+    await world.nodes.report('b', report('b-boot', 1));
+    await world.nodes.report('a', report('a-boot', 1, { state: 'Draining' }));
+    const cluster = await world.clusters.load('QA');
+    expect([cluster.live.map(({ id }) => id), cluster.lost]).toEqual([['b'], []]);
   });
 });

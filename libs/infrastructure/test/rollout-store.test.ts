@@ -164,7 +164,12 @@ describe('looking', () => {
       revision: 1,
     });
     const [node] = environment!.cluster.nodes;
-    expect(node!.assignment(moduleName)).toEqual({ ...planOf(releaseOf('1.0.0')), epoch: 1, revision: 2 });
+    expect(node!.assignment(moduleName)).toEqual({
+      ...planOf(releaseOf('1.0.0')),
+      epoch: 1,
+      revision: 2,
+      assignedAt: expect.any(Number),
+    });
     expect(await world.clusters.activeDeployments('Development')).toEqual(new Map([[moduleName, id]]));
   });
 
@@ -345,6 +350,20 @@ describe('evidence', () => {
     }));
     return { id, stageId: stages[0]!.id };
   }
+
+  it('may be an answer from outside that is neither good nor bad', async () => {
+    const { id, stageId } = await requested();
+    await world.step(id, () => ({
+      kind: 'gather',
+      status: 'Running',
+      evidence: [{ stageId, kind: 'check', subject: 'errors/1@0/0', deadlineSeconds: 30 }],
+    }));
+    const key = { stageId, kind: 'check', subject: 'errors/1@0/0' } as const;
+    await world.evidence.answer(key, { status: 'Unknown', message: 'no data', data: {} });
+    expect((await world.view(id)).evidence).toContainEqual(
+      expect.objectContaining({ ...key, status: 'Unknown', message: 'no data' }),
+    );
+  });
 
   it('is claimed once, answered once, and makes the deployment due', async () => {
     const { id, stageId } = await requested();

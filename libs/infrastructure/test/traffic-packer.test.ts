@@ -107,6 +107,60 @@ describe('packing traffic', () => {
     expect(active).toBe(27);
   });
 
+  it('keeps probes apart from what users sent, and gives them to the analysis beside it', async () => {
+    const id = await rolloutUnderWay();
+    await packer.pack();
+    const view = await world.view(id);
+    const stageId = view.stages.find(({ name }) => name === 'Deploy')!.id;
+    const state = beginAnalysis(standardParameters);
+    const memory: AnalysisMemory = { beganAt: view.now, parameters: standardParameters, state, standing: null };
+    await world.rollouts.commit(view, decision(view, { stageId, analysis: { memory, entries: [] } }));
+    const probes = [
+      { ...sample(one, 30, 0), role: 'twin' as const },
+      { ...sample(two, 40, 5), role: 'candidate' as const },
+    ];
+    const traffic = [
+      { ...sample(one, 10, 0), role: 'active' as const },
+      { ...sample(one, 1, 0), role: 'twin' as const },
+      { ...sample(two, 2, 1), role: 'candidate' as const },
+    ];
+    const told = report('a-boot', 1, { traffic, probes });
+    expect(await world.nodes.report('a', told)).toBe('accepted');
+    expect(await world.nodes.report('a', told)).toBe('repeated');
+    await world.nodes.report('b', report('b-boot', 1, { traffic }));
+    await packer.pack();
+    const [block] = (await world.view(id)).environment!.analysis!.blocks;
+    const counts = block!.nodes.map(({ id: node, arms }) => [
+      node,
+      Object.entries(arms)
+        .map(([arm, { requests, errors }]) => [arm, requests, errors])
+        .sort(),
+    ]);
+    expect(counts.sort()).toEqual([
+      [
+        'a',
+        [
+          ['C', 42, 6],
+          ['T', 31, 0],
+        ],
+      ],
+      [
+        'b',
+        [
+          ['C', 2, 1],
+          ['S', 10, 0],
+          ['T', 1, 0],
+        ],
+      ],
+    ]);
+    expect(await world.rows('SELECT sum(requests)::integer AS users FROM hotswap.traffic_sample')).toEqual([
+      { users: 26 },
+    ]);
+    await world.rows(`UPDATE hotswap.probe_sample SET at = at - interval '2 hours'`);
+    await world.clock.prune();
+    expect(await world.rows('SELECT FROM hotswap.probe_sample')).toEqual([]);
+  });
+
   it('packs no blocks where no rollout lives, and minutes always', async () => {
     await world.publish('1.0.0');
     await world.join('a', 'QA');

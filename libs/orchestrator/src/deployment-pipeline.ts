@@ -1,10 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import {
+  awaitWayBack,
   currentStage,
+  environmentOf,
   finalStatuses,
-  planRollBack,
   reason,
+  rolloutView,
   second,
+  waitOf,
+  withWait,
+  withWayBack,
   type Decision,
   type Deployment,
   type DeploymentStatus,
@@ -14,22 +19,15 @@ import {
   type PipelineDecision,
   type Reason,
   type Stage,
-  type StageChange,
 } from '@hotswap/domain';
 import { decideApproval } from './pipeline/decide-approval.js';
 import { decideValidation } from './pipeline/decide-validation.js';
 import { decideVerification } from './pipeline/decide-verification.js';
 import { askOutside } from './pipeline/ask-outside.js';
 import { advanceRollBack } from './pipeline/advance-roll-back.js';
-import {
-  advance,
-  completeStage,
-  environmentOf,
-  hold,
-  isTouched,
-  isUnfinished,
-  rolloutView,
-} from './pipeline/stage-decision.js';
+import { awaitSuperseded } from './pipeline/await-superseded.js';
+import { advance, completeStage, hold } from './pipeline/stage-decision.js';
+import { askedFor, takeBack } from './pipeline/take-back.js';
 import { StrategyRegistry } from './strategies/strategy-registry.js';
 
 /**
@@ -46,14 +44,9 @@ export class DeploymentPipeline {
     if (stage.status === 'RollingBack') return advanceRollBack(view, stage);
     const { pausedAt, supersedes } = view.deployment;
     // Before what people ask: whoever takes the place of this one waits for it, and so for the one before it.
-    if (supersedes && !finalStatuses.includes(supersedes.status)) {
-      const because = reason('superseding', `Waiting until deployment ${supersedes.id} has been taken back`, {
-        supersedes: supersedes.id,
-      });
-      return hold(view, stage, stage.status, 'Pending', because, view.now + 500);
-    }
-    const asked = this.askedFor(view);
-    if (asked) return this.takeBack(view, stage, asked);
+    if (supersedes && !finalStatuses.includes(supersedes.status)) return awaitSuperseded(view, stage, supersedes);
+    const asked = askedFor(view);
+    if (asked) return takeBack(view, stage, asked);
     if (pausedAt !== null && stage.status === 'Pending') return this.pause(view, stage);
     switch (stage.name) {
       case 'Verify':
@@ -71,8 +64,9 @@ export class DeploymentPipeline {
   }
 
   private pause(view: DeploymentView, stage: Stage): PipelineDecision {
-    const because = reason('paused', 'Paused by request; resume it to go on', { pausedAt: view.deployment.pausedAt });
-    return hold(view, stage, stage.status, 'Paused', because, view.now + second);
+    const { pausedAt, reason: before } = view.deployment;
+    const because = reason('paused', 'Paused by request; resume it to go on', { pausedAt });
+    return hold(view, stage, stage.status, 'Paused', withWait(because, waitOf(before)), view.now + second);
   }
 
   private startRollout(view: DeploymentView, stage: Stage): PipelineDecision {
@@ -117,9 +111,11 @@ export class DeploymentPipeline {
   }
 
   private continueRollout(view: DeploymentView, stage: Stage): PipelineDecision {
-    const strategy = this.strategies.get(stage.strategy ?? environmentOf(view).policy.strategy);
+    const { policy } = environmentOf(view);
     const { bad, heldBack, evidence } = askOutside(view, stage);
-    const found = strategy.decide({ ...rolloutView(view, stage), heldBack });
+    const rollout = { ...rolloutView(view, stage), heldBack };
+    const strategy = this.strategies.get(stage.strategy ?? policy.strategy);
+    const found = awaitWayBack(rollout) ?? strategy.decide(rollout);
     const decision: Decision = bad && found.kind !== 'roll-back' ? { kind: 'roll-back', because: bad } : found;
     return { ...this.follow(view, stage, decision), analysis: found.analysis, evidence };
   }
@@ -133,23 +129,33 @@ export class DeploymentPipeline {
     switch (decision.kind) {
       case 'hold':
         return hold(view, stage, 'Running', 'Running', decision.because, decision.recheckAt);
-      case 'advance':
+      case 'advance': {
+        const isFirst = stage.progress === null;
+        const because = isFirst ? withWayBack(rolloutView(view, stage), decision.because) : decision.because;
+        const isNext = decision.progress.number !== stage.progress?.number;
+        const isPromoted = view.deployment.promotion !== null && isNext && !isFirst;
+        const progress = isPromoted ? { ...decision.progress, promotedAt: view.now } : decision.progress;
         return {
-          ...advance(view, stage, decision.because),
-          stages: [{ stageId: stage.id, progress: decision.progress, reason: decision.because }],
+          ...advance(view, stage, because),
+          stages: [{ stageId: stage.id, progress, reason: because }],
           assign: decision.assign,
-          usesPromotion: view.deployment.promotion === 'step' && decision.progress.number !== stage.progress?.number,
+          usesPromotion: view.deployment.promotion === 'step' && isNext,
         };
+      }
       case 'complete': {
         const previous = stage.from?.digest === target.digest ? record.previous : stage.from;
+        const promoted =
+          view.deployment.promotion !== null && stage.progress
+            ? { progress: { ...stage.progress, promotedAt: view.now } }
+            : {};
         return {
-          ...completeStage(view, stage, decision.because, { status: 'Succeeded' }),
+          ...completeStage(view, stage, decision.because, { status: 'Succeeded', ...promoted }),
           usesPromotion: true,
           slot: { ownerStageId: null, release: target, previous },
         };
       }
       case 'roll-back':
-        return this.takeBack(view, stage, { because: decision.because, scope: 'environment' });
+        return takeBack(view, stage, { because: decision.because, scope: 'environment' });
     }
   }
 
@@ -159,67 +165,7 @@ export class DeploymentPipeline {
     stage: Stage,
     decision: PipelineDecision | { fails: Reason },
   ): PipelineDecision {
-    return 'fails' in decision
-      ? this.takeBack(view, stage, { because: decision.fails, scope: 'environment' })
-      : decision;
-  }
-
-  private askedFor({ deployment }: DeploymentView): { because: Reason; scope: 'environment' | 'all' } | null {
-    const { request } = deployment;
-    if (!request) return null;
-    switch (request.kind) {
-      case 'cancel':
-        return { because: reason('cancelled', `Cancelled by request${said(request)}`), scope: 'environment' };
-      case 'supersede':
-        return {
-          because: reason('superseded', `Deployment ${request.by} takes its place`, { by: request.by }),
-          scope: 'environment',
-        };
-      case 'roll-back':
-        return {
-          because: reason('rollback-requested', `Rollback requested (scope ${request.scope})${said(request)}`),
-          scope: request.scope,
-        };
-    }
-  }
-
-  /** Takes back the environment in hand (or all) where nodes were touched; the nodes in hand go back with this very commit. */
-  private takeBack(
-    view: DeploymentView,
-    stage: Stage,
-    { because, scope }: { because: Reason; scope: 'environment' | 'all' },
-  ): PipelineDecision {
-    const inHand = stage.environment;
-    const touched = view.stages.filter(
-      (each) => each.name === 'Deploy' && isTouched(each) && (scope === 'all' || each.environment === inHand),
-    );
-    const untouched = view.stages.filter((each) => isUnfinished(each) && !touched.includes(each));
-    const stages: StageChange[] = [
-      ...touched.map(({ id }) => ({ stageId: id, status: 'RollingBack' as const, reason: because })),
-      ...untouched.map(({ id }) => ({
-        stageId: id,
-        status: id === stage.id && !view.deployment.request ? ('Failed' as const) : ('Skipped' as const),
-        reason: because,
-      })),
-    ];
-    const deploy = touched.find(({ environment }) => environment === inHand);
-    const isOwner = deploy !== undefined && environmentOf(view).record.ownerStageId === deploy.id;
-    return {
-      kind: touched.length > 0 ? 'roll-back' : 'advance',
-      because,
-      stageId: deploy?.id ?? stage.id,
-      status: touched.length > 0 ? 'RollingBack' : 'Running',
-      rollbackReason: view.deployment.rollbackReason ?? because,
-      stages,
-      slot:
-        !deploy && view.environment?.record.ownerStageId === stage.id
-          ? { ...view.environment.record, ownerStageId: null }
-          : null,
-      assign: deploy && isOwner ? planRollBack(rolloutView(view, deploy)) : [],
-      evidence: [],
-      usesPromotion: true,
-      recheckAt: view.now,
-    };
+    return 'fails' in decision ? takeBack(view, stage, { because: decision.fails, scope: 'environment' }) : decision;
   }
 
   private endingOf({ request }: Deployment, wasTakenBack: boolean): DeploymentStatus {
@@ -251,9 +197,5 @@ export class DeploymentPipeline {
 }
 
 function isBroken(node: KernelNode, { module, release }: EnvironmentRelease): boolean {
-  return release !== null && node.failureOf(module, release) !== null;
-}
-
-function said({ reason: words }: { reason: string | null }): string {
-  return words ? `: ${words}` : '';
+  return release !== null && node.isBroken(module, release);
 }

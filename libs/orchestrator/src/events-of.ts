@@ -62,7 +62,7 @@ export function changesSomething(view: DeploymentView, decision: PipelineDecisio
 /** A new reason alone is none: a wait tells its numbers anew at every look. */
 function changesStage(
   { stages }: DeploymentView,
-  { stageId, status, strategy, from, to, progress, approval }: StageChange,
+  { stageId, status, strategy, from, to, progress, approval, rollback }: StageChange,
 ): boolean {
   const stage = stages.find(({ id }) => id === stageId);
   return (
@@ -71,7 +71,8 @@ function changesStage(
     (from !== undefined && from?.digest !== stage?.from?.digest) ||
     (to !== undefined && to.digest !== stage?.to?.digest) ||
     (progress !== undefined && !isDeepStrictEqual(progress, stage?.progress)) ||
-    (approval !== undefined && !isDeepStrictEqual(approval, stage?.approval))
+    (approval !== undefined && !isDeepStrictEqual(approval, stage?.approval)) ||
+    (rollback !== undefined && !isDeepStrictEqual(rollback, stage?.rollback))
   );
 }
 

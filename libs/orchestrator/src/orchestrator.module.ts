@@ -1,4 +1,4 @@
-import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common';
+import { Module, type DynamicModule, type ModuleMetadata, type Type } from '@nestjs/common';
 import type { Strategy } from '@hotswap/domain';
 import type { Trust } from '@hotswap/module-kit';
 import { ArtifactVerifier, orchestratorTrust } from './artifact-verifier.js';
@@ -18,21 +18,25 @@ export class OrchestratorModule {
   static forRoot({
     trust,
     allowedCheckHosts = [],
+    strategies = [],
     imports,
   }: {
     trust: Trust;
     /** Hosts that external checks may ask although their addresses are private. */
     allowedCheckHosts?: readonly string[];
+    /** Strategies beside those that HotSwap brings: injectable classes, which policies name by their `name`. */
+    strategies?: readonly Type<Strategy>[];
     imports: NonNullable<ModuleMetadata['imports']>;
   }): DynamicModule {
+    const all = [...builtIn, ...strategies];
     return {
       module: OrchestratorModule,
       imports,
       providers: [
         { provide: orchestratorTrust, useValue: trust },
         { provide: checkHosts, useValue: allowedCheckHosts },
-        ...builtIn,
-        { provide: rolloutStrategies, useFactory: (...strategies: Strategy[]) => strategies, inject: builtIn },
+        ...all,
+        { provide: rolloutStrategies, useFactory: (...found: Strategy[]) => found, inject: all },
         StrategyRegistry,
         DeploymentPipeline,
         ArtifactVerifier,
@@ -41,7 +45,7 @@ export class OrchestratorModule {
         DistributedKernelOrchestrator,
         DeploymentExplainer,
       ],
-      exports: [DistributedKernelOrchestrator, DeploymentExplainer],
+      exports: [DistributedKernelOrchestrator, DeploymentExplainer, StrategyRegistry],
     };
   }
 }

@@ -141,7 +141,18 @@ describe('a webhook', () => {
       '0.0.0.0',
       '::1',
     ];
-    const mapped = ['::ffff:10.0.0.1', 'fd00::1', 'fe80::1', '255.255.255.255', '::'];
+    const mapped = [
+      '::ffff:10.0.0.1',
+      '::ffff:7f00:1',
+      '::127.0.0.1',
+      '64:ff9b::a00:1',
+      '2002:7f00:1::',
+      'fe80::1%1',
+      'fd00::1',
+      'fe80::1',
+      '255.255.255.255',
+      '::',
+    ];
     expect([...own, ...mapped].filter((address) => !isPrivateAddress(address))).toEqual([]);
     expect(['8.8.8.8', '172.32.0.1', '2606:4700::1111'].filter(isPrivateAddress)).toEqual([]);
   });

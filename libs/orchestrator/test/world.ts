@@ -26,6 +26,7 @@ import {
 import type { RolloutStore } from '../src/ports/rollout-store.js';
 
 const module = 'payments';
+const joinedLongAgo = Date.UTC(2029, 0, 1);
 
 interface WorldNode {
   id: string;
@@ -58,6 +59,7 @@ export class World implements RolloutStore {
   readonly decisions: PipelineDecision[] = [];
   readonly broken = new Set<string>();
   signature: Evidence['status'] = 'Passed';
+  withdrawal: DeploymentView['withdrawal'] = null;
   traffic: { target: Traffic; stable: Traffic; before: Traffic } = {
     target: { requests: 1000, failures: 0 },
     stable: { requests: 1000, failures: 0 },
@@ -136,6 +138,7 @@ export class World implements RolloutStore {
               traffic: this.traffic,
             }
           : null,
+      withdrawal: this.withdrawal,
       now: this.now,
       revisions: { policy: 1, membership: 1, record: record?.revision ?? 0 },
     });
@@ -268,7 +271,7 @@ export class World implements RolloutStore {
       bootId: 'boot',
       pid: 1,
       reportedState: 'Ready',
-      joinedAt: this.now,
+      joinedAt: joinedLongAgo,
       lastHeartbeatAt: node.heartbeatAt,
       accepted: node.made ? { epoch: 1, revision: node.made.revision } : { epoch: 1, revision: 1 },
       assignments: new Map(node.plan ? [[module, node.plan]] : []),

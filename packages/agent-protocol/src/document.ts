@@ -23,6 +23,18 @@ export interface ModulePolicy {
 }
 
 /**
+ * Smoke requests of the manifest that the node is to send to candidate and reference, where users send too few to compare them by. The same `id`
+ * again goes on counting; another one begins anew.
+ */
+export interface ProbeOrder {
+  id: string;
+  /** At most; one waits for the answer of the one before. */
+  requestsPerSecond: number;
+  /** Then no more are sent. */
+  requestsMax: number;
+}
+
+/**
  * What the orchestrator wants of one module on one node. The node serves `active`; of the requests it gives
  * `candidatePercent` (0-100) to `candidate` by chance. `candidate` at 0 % is loaded, started, healthy and smoke-tested, but unused.
  * With `twin`, a second, fresh instance of `active` is raised for the candidate's comparison and gets `candidatePercent` too. A candidate (or twin)
@@ -36,6 +48,8 @@ export interface ModuleAssignment {
   candidatePercent: number;
   /** Needs a candidate; above a share of 50 %, which leaves no room for as large a one, it gets no requests. Left out: false. */
   twin?: boolean;
+  /** Left out: nothing is probed. */
+  probe?: ProbeOrder;
   warm: ReleaseSpec[];
   /** Served instead when `active` can't be started at boot. */
   fallback: ReleaseSpec | null;
@@ -52,6 +66,8 @@ export interface NodeDocument {
   epoch: number;
   revision: number;
   modules: ModuleAssignment[];
+  /** Boot id of the process that is to leave its traffic and stay, drained; a later boot of the node is not meant. Left out: none. */
+  drainedBootId?: string;
 }
 
 /** Orders two documents by (epoch, revision): negative when `a` is older. */

@@ -9,7 +9,22 @@ export type InstanceState =
   'Fetching' | 'Verifying' | 'Loading' | 'Starting' | 'Ready' | 'Active' | 'Warm' | 'Draining' | 'Failed';
 
 export type FailureKind =
-  'fetch' | 'digest' | 'signature' | 'artifact' | 'load' | 'start' | 'health' | 'smoke' | 'activate' | 'crash-loop';
+  | 'fetch'
+  | 'digest'
+  | 'signature'
+  | 'artifact'
+  /** The node has no memory left for it: says nothing about the version. */
+  | 'memory'
+  | 'load'
+  | 'start'
+  | 'health'
+  | 'smoke'
+  | 'activate'
+  | 'crash-loop';
+
+export const phaseNames = ['load', 'start', 'health', 'smoke', 'activate', 'drain', 'retire'] as const;
+export type PhaseName = (typeof phaseNames)[number];
+export type PhaseSeconds = Partial<Record<PhaseName, number>>;
 
 export interface InstanceReport {
   /** Digest of the release. */
@@ -23,6 +38,29 @@ export interface InstanceReport {
   /** Times this release's process ended unasked since it was first started on this boot of the node. */
   crashes: number;
   pid: number | null;
+  /** Whether its process (or thread) had been started ahead. Left out: it has none yet. */
+  isSpare?: boolean;
+  /** How long each phase that it has been through took. Left out: none yet. Its CPU time and memory are in the traffic. */
+  phaseSeconds?: PhaseSeconds;
+}
+
+/** What it took to give a module's requests to another release. */
+export interface SwapReport {
+  /** Digest of the release that is active since. */
+  release: string;
+  /** Digest of the one before; null: none served. */
+  from: string | null;
+  /** From when the node was told to make it active until requests were given to it. */
+  seconds: number;
+  /** How the release was there when the node was told: started already (`waiting`), or started for it, in a spare process or a new one. */
+  began: 'waiting' | 'spare' | 'new';
+  /** Requests that waited while state changed hands. */
+  held: number;
+  /** Size of the state that was handed over; null: none was. */
+  stateBytes: number | null;
+  /** Requests in flight in the one before that ended by themselves, and that were cut; null: they have not ended yet. */
+  drained: number | null;
+  cut: number | null;
 }
 
 export interface ModuleReport {
@@ -36,6 +74,8 @@ export interface ModuleReport {
   twin?: boolean;
   /** True while `active` is the document's fallback, because the document's own active release could not be started at boot. */
   servingFallback: boolean;
+  /** The last time the active release changed on this boot of the node. Left out: it has not. */
+  lastSwap?: SwapReport;
   instances: InstanceReport[];
 }
 
@@ -90,5 +130,9 @@ export interface NodeReport {
   ageSeconds?: number;
   modules: ModuleReport[];
   traffic: TrafficSample[];
+  /** What the node's own probes experienced: counted as `traffic` is, and no part of it. Left out: none were sent. */
+  probes?: TrafficSample[];
   process: { cpuSeconds: number; rssBytes: number; eventLoopDelaySeconds: number };
+  /** The memory that the node has for instances, and what is kept of it for those there are. Left out: not known. */
+  memory?: { bytesMax: number; takenBytes: number };
 }

@@ -1,11 +1,23 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Readable } from 'node:stream';
+import type { ModuleLogEntry } from './module-log.js';
 
 const lineLengthMax = 8 * 1024;
 const linesPerSecondMax = 200;
 
+/** Reads all that an instance prints. */
+export function readConsole(
+  { stdout, stderr }: { stdout: Readable; stderr: Readable },
+  log: (level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], line: string) => void,
+): void {
+  const dropped = (count: number) =>
+    log('warn', 'host', `${count} lines of output were left out: too many in a second.`);
+  new ConsoleLines(stdout, (line) => log('info', 'module', line), dropped);
+  new ConsoleLines(stderr, (line) => log('error', 'module', line), dropped);
+}
+
 /** Reads what a process prints, line by line; too much of it, and what is too long, is left out and said to be. The process is never held up. */
-export class ConsoleLines {
+class ConsoleLines {
   #decoder = new StringDecoder('utf8');
   #line = '';
   #overlong = false;

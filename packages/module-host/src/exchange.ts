@@ -1,11 +1,10 @@
 import type { Readable } from 'node:stream';
 import { HostError, messageOf } from './errors.js';
-import { acceptResponseHead, type AcceptedHead, type HostRequest, type HostResponse } from './http.js';
+import { acceptResponseHead, headerOf, type AcceptedHead, type HostRequest, type Reply } from './http.js';
 import { CreditedReceiver, CreditedSender } from './wire/credit.js';
 import { frameTypes, ProtocolError, type Frame } from './wire/frame.js';
 import type { FrameWriter } from './wire/frame-writer.js';
-import { decodeResponseHead, encodeRequestHead } from './wire/head.js';
-import type { ResponseHead } from './wire/messages.js';
+import { encodeRequestHead } from './wire/head.js';
 
 export interface ExchangeLimits {
   requestSeconds: number;
@@ -21,39 +20,38 @@ export interface ExchangeResult {
 
 /** One request in an instance, from the first frame until the answer's last, or until it is given up. */
 export class Exchange {
-  /** Rejects with a HostError, or with the request signal's reason when the client left. */
-  readonly response: Promise<HostResponse>;
   readonly #startedAt = performance.now();
   #lastReceivedAt = this.#startedAt;
-  #resolve!: (response: HostResponse) => void;
-  #reject!: (error: unknown) => void;
   #head: AcceptedHead | null = null;
   #headAt: number | null = null;
   #bodyBytes = 0;
   #over = false;
-  /** Made when the first of the answer's body comes. */
+  /** Where the answer does not come whole. */
   #receiver: CreditedReceiver | null = null;
-  readonly #sender: CreditedSender | null;
-  readonly #onAbort = () => this.#leave();
+  #sender: CreditedSender | null = null;
 
+  /** @param onEnd called once; not before `send`. */
   constructor(
-    private readonly id: number,
+    readonly id: number,
     private readonly writer: FrameWriter,
     private readonly request: HostRequest,
     private readonly limits: ExchangeLimits,
     private readonly release: string,
-    private readonly onEnd: (result: ExchangeResult) => void,
-  ) {
-    this.response = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    request.signal.addEventListener('abort', this.#onAbort);
-    const { method, url, headers } = request;
-    const body = method === 'GET' || method === 'HEAD' ? null : request.body;
-    writer.writeHead(frameTypes.request, id, encodeRequestHead({ method, url, headers, hasBody: body !== null }));
-    this.#sender = body === null ? null : new CreditedSender(writer, id);
-    if (body !== null) this.#sendBody(body, this.#sender!);
+    private readonly reply: Reply,
+    private readonly onEnd: (id: number, result: ExchangeResult) => void,
+  ) {}
+
+  send(): void {
+    const { method, url, headers, signal } = this.request;
+    const body = method === 'GET' || method === 'HEAD' ? null : this.request.body;
+    signal.addEventListener('abort', this);
+    this.writer.write(frameTypes.request, this.id, encodeRequestHead(method, url, headers), null, body === null);
+    if (body !== null) this.#sendBody(body, Number(headerOf(headers, 'content-length') ?? Infinity));
+  }
+
+  /** The client has gone. */
+  handleEvent(): void {
+    this.#leave();
   }
 
   /** Until the deadline for the answer's head, in ms; null: it has come. A client that is slow to send takes nothing of the module's time. */
@@ -69,18 +67,14 @@ export class Exchange {
   /** @throws ProtocolError for what an instance must not send. */
   receive(frame: Frame): void {
     switch (frame.type) {
-      case frameTypes.head:
-        return this.#receiveHead(decodeResponseHead(frame.payload, 0, frame.payload.length));
-      case frameTypes.answer:
-        return this.#receiveWhole(frame.payload);
+      case frameTypes.response:
+        return this.#receiveResponse(frame);
       case frameTypes.body:
-        return this.#receiveBody(frame.payload);
-      case frameTypes.end:
-        return this.#receiveEnd();
+        return this.#receiveBody(frame);
       case frameTypes.error:
         return this.fail('module-failed', `${this.release} failed while it answered; its log says why.`);
       case frameTypes.credit:
-        return this.#sender?.grant(frame.payload.readUInt32BE(0));
+        return this.#sender?.grant(Number(frame.head));
       default:
         throw new ProtocolError(`A frame of type ${frame.type} is not the instance's to send.`);
     }
@@ -101,74 +95,48 @@ export class Exchange {
     this.#giveUp(error, this.#headAt === null ? 'failed' : 'answered');
   }
 
-  #receiveHead(sent: ResponseHead): void {
-    const head = this.#accept(sent);
-    if (head === null) return;
-    const { status, headers, hasBody } = head;
-    const isBare = this.#isBare(status);
-    if (hasBody) this.#receiver = new CreditedReceiver(this.writer, this.id, () => this.#leave());
-    this.#resolve({ status, headers, body: isBare ? null : this.#receiver, release: this.release });
-    if (!hasBody) this.#receiveEnd();
-    else if (isBare) this.#leave();
+  /** @throws ProtocolError */
+  #receiveResponse({ head: text, body, isLast }: Frame): void {
+    if (this.#headAt !== null) throw new ProtocolError('A second head came.');
+    if (body !== null && !isLast) throw new ProtocolError('A head came with a part of its body.');
+    const head = acceptResponseHead(text);
+    if (head === null) return this.fail('module-failed', `${this.release} answered with an unusable status or header.`);
+    const { status, headers, contentLength } = head;
+    const isBare = this.request.method === 'HEAD' || status === 204 || status === 304;
+    this.#head = isBare ? { ...head, contentLength: null } : head;
+    this.#headAt = performance.now();
+    if (isLast) {
+      this.#bodyBytes = body?.length ?? 0;
+      if (!isBare && (contentLength ?? this.#bodyBytes) !== this.#bodyBytes) return this.#failLength();
+      this.#end('answered');
+    } else this.#receiver = new CreditedReceiver(this.writer, this.id, () => this.#leave());
+    this.reply.respond({ status, headers, body: isBare ? null : (body ?? this.#receiver), release: this.release });
+    if (isBare) this.#leave();
   }
 
   /** @throws ProtocolError */
-  #receiveWhole(payload: Buffer): void {
-    const bodyStart = payload.length < 4 ? Infinity : 4 + payload.readUInt32BE(0);
-    if (bodyStart > payload.length) throw new ProtocolError("An answer's head is longer than the answer.");
-    const head = this.#accept(decodeResponseHead(payload, 4, bodyStart));
-    if (head === null) return;
-    const { status, headers, hasBody } = head;
-    const isBare = this.#isBare(status);
-    this.#bodyBytes = payload.length - bodyStart;
-    const length = head.contentLength ?? this.#bodyBytes;
-    if (!isBare && length !== this.#bodyBytes) return this.#failLength(length < this.#bodyBytes ? 'more' : 'less');
-    const body = hasBody && !isBare ? payload.subarray(bodyStart) : null;
-    this.#resolve({ status, headers, body, release: this.release });
-    this.#end('answered');
-  }
-
-  /** Null: the exchange has failed. @throws ProtocolError */
-  #accept(sent: ResponseHead): AcceptedHead | null {
-    if (this.#headAt !== null) throw new ProtocolError('A second head came.');
-    const head = acceptResponseHead(sent);
-    if (head === null) {
-      this.fail('module-failed', `${this.release} answered with an unusable status or header.`);
-      return null;
-    }
-    this.#head = this.#isBare(head.status) ? { ...head, contentLength: null } : head;
-    this.#headAt = performance.now();
-    return head;
-  }
-
-  #isBare(status: number): boolean {
-    return this.request.method === 'HEAD' || status === 204 || status === 304;
-  }
-
-  #receiveBody(bytes: Buffer): void {
+  #receiveBody({ body, isLast }: Frame): void {
     if (this.#head === null || this.#receiver === null) throw new ProtocolError('A body came before its head.');
-    this.#bodyBytes += bytes.length;
-    if (this.#bodyBytes > (this.#head.contentLength ?? Infinity)) this.#failLength('more');
-    else this.#receiver.push(bytes);
-  }
-
-  #receiveEnd(): void {
-    if (this.#head === null) throw new ProtocolError('An answer ended before its head.');
-    if (this.#bodyBytes < (this.#head.contentLength ?? 0)) return this.#failLength('less');
-    this.#receiver?.end();
+    const bytes = typeof body === 'string' ? Buffer.from(body, 'latin1') : body;
+    this.#bodyBytes += bytes?.length ?? 0;
+    const announced = this.#head.contentLength ?? this.#bodyBytes;
+    if (this.#bodyBytes > announced || (isLast && this.#bodyBytes < announced)) return this.#failLength();
+    if (bytes !== null) this.#receiver.push(bytes);
+    if (!isLast) return;
+    this.#receiver.end();
     this.#end('answered');
   }
 
   /** A client that keeps its connection would misread the answer after this one. */
-  #failLength(how: 'more' | 'less'): void {
-    this.fail(
-      'module-failed',
-      `${this.release} sent ${how} than its content-length of ${this.#head?.contentLength} bytes.`,
-    );
+  #failLength(): void {
+    const announced = this.#head?.contentLength ?? 0;
+    const how = this.#bodyBytes > announced ? 'more' : 'less';
+    this.fail('module-failed', `${this.release} sent ${how} than its content-length of ${announced} bytes.`);
   }
 
   /** Reads the request's body to its end even where the module wants no more of it: else its connection could not go on. */
-  #sendBody(body: Readable, sender: CreditedSender): void {
+  #sendBody(body: Readable, contentLength: number): void {
+    const sender = (this.#sender = new CreditedSender(this.writer, this.id));
     let bytes = 0;
     let waiting: Promise<unknown> | null = null;
     const onData = (piece: Uint8Array) => {
@@ -177,7 +145,7 @@ export class Exchange {
       if (bytes > this.limits.requestBodyBytesMax) {
         leave();
         this.#refuseBody();
-      } else if (!sender.trySend(piece)) {
+      } else if (!sender.trySend(piece, bytes === contentLength)) {
         body.pause();
         waiting = sender.send(piece).then(() => {
           waiting = null;
@@ -214,19 +182,20 @@ export class Exchange {
 
   #giveUp(error: unknown, outcome: ExchangeResult['outcome']): void {
     if (this.#over) return;
-    this.writer.write(frameTypes.abort, this.id, Buffer.from(messageOf(error)));
-    this.#receiver?.fail(error instanceof Error ? error : new Error(messageOf(error)));
-    this.#reject(error);
-    this.#end(outcome === 'abandoned' && this.#headAt !== null ? 'answered' : outcome);
+    this.writer.write(frameTypes.abort, this.id, '', Buffer.from(messageOf(error)));
+    const isAnswered = this.#headAt !== null;
+    this.#end(outcome === 'abandoned' && isAnswered ? 'answered' : outcome);
+    if (this.#receiver === null) this.reply.fail(error);
+    else this.#receiver.fail(error instanceof Error ? error : new Error(messageOf(error)));
   }
 
   #end(outcome: ExchangeResult['outcome']): void {
     if (this.#over) return;
     this.#over = true;
-    this.request.signal.removeEventListener('abort', this.#onAbort);
+    this.request.signal.removeEventListener('abort', this);
     this.#sender?.stop();
     const failedStatus = this.#head !== null && this.#head.status >= 500;
     const seconds = ((this.#headAt ?? performance.now()) - this.#startedAt) / 1000;
-    this.onEnd({ outcome: outcome === 'answered' && failedStatus ? 'failed' : outcome, seconds });
+    this.onEnd(this.id, { outcome: outcome === 'answered' && failedStatus ? 'failed' : outcome, seconds });
   }
 }

@@ -1,12 +1,11 @@
 import type { Readable } from 'node:stream';
-import type { ResponseHead } from './wire/messages.js';
 
 /** Whether whoever asked is still there. An AbortSignal is one; a request's own needs no more than this. */
 export interface ClientSignal {
   readonly aborted: boolean;
   readonly reason: unknown;
-  addEventListener(type: 'abort', listener: () => void): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
+  addEventListener(type: 'abort', listener: { handleEvent(): void }): void;
+  removeEventListener(type: 'abort', listener: { handleEvent(): void }): void;
 }
 
 /** A request as the router hands it over. */
@@ -14,21 +13,51 @@ export interface HostRequest {
   method: string;
   /** Absolute; the path is what follows the route. */
   url: string;
-  headers: [string, string][];
+  /** Names, in lower case, and values in turn; as HTTP has them, without line breaks. */
+  headers: string[];
   /** Read by the host at the module's pace, to its end even where the module wants no more of it; never destroyed: whoever owns the connection ends it. */
   body: Readable | null;
-  /** Aborted when the client has gone; `handle` then rejects with its reason. */
+  /** Aborted when the client has gone; the reply is then its reason. */
   signal: ClientSignal;
 }
 
 /** A module's answer. Whoever does not read a streamed `body` to its end calls `return()` on its iterator, or aborts the request's signal. */
 export interface HostResponse {
   status: number;
-  headers: [string, string][];
-  /** All of it at once where the answer came whole. A stream throws midway when the module fails; the connection must then be broken off, so that the client learns of it. */
-  body: Uint8Array | AsyncIterable<Uint8Array> | null;
+  /** Names, in lower case, and values in turn. */
+  headers: string[];
+  /**
+   * All of it at once where the answer came whole; a string is bytes as Latin-1 text. A stream throws midway when the module fails; the connection must
+   * then be broken off, so that the client learns of it.
+   */
+  body: string | Uint8Array | AsyncIterable<Uint8Array> | null;
   /** `name@version` of the release that answered. */
   release: string;
+}
+
+/** Is told what becomes of a request: one of the two, once. A promise for each request would be a noticeable part of what the request costs. */
+export interface Reply {
+  respond(response: HostResponse): void;
+  /** @param error a HostError; or the request signal's reason, when the client left. */
+  fail(error: unknown): void;
+}
+
+/** The reply as a promise, for those who ask seldom. */
+export function replyOf(ask: (reply: Reply) => void): Promise<HostResponse> {
+  return new Promise((respond, fail) => ask({ respond, fail }));
+}
+
+/** @throws Error when it is longer; or when the module fails midway. */
+export async function readBody({ body }: Pick<HostResponse, 'body'>, bytesMax = Infinity): Promise<Buffer> {
+  const whole = typeof body === 'string' ? Buffer.from(body, 'latin1') : body;
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of whole instanceof Uint8Array ? [whole] : (whole ?? [])) {
+    bytes += piece.length;
+    if (bytes > bytesMax) throw new Error(`the answer is longer than ${bytesMax} bytes.`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
 }
 
 /** Methods that a Web-standard Request can't have. */
@@ -46,38 +75,43 @@ const hopByHop: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** A status, then lines of a header's name and value in turn. */
+const headPattern = /^[2-5]\d\d(?:\n[!#$%&'*+\-.^_`|~0-9a-z]+\n[\t\x20-\x7e\x80-\xff]*)*$/;
+/** Whether there may be a header that needs looking at; few answers have one. */
+const specialNames = new RegExp(`\\n(?:content-length|${[...hopByHop].join('|')})\\n`);
 
 export interface AcceptedHead {
   status: number;
-  headers: [string, string][];
-  hasBody: boolean;
+  headers: string[];
   /** As announced by the module. */
   contentLength: number | null;
 }
 
-/** Checks what an instance sent as the head of an answer; an instance may send anything. Null: not acceptable. */
-export function acceptResponseHead({ status, headers, hasBody }: ResponseHead): AcceptedHead | null {
-  if (!Number.isInteger(status) || status < 200 || status > 599) return null;
-  const kept: [string, string][] = [];
+/** Checks what an instance sent as the head of an answer (see wire/head.ts); an instance may send anything. Null: not acceptable. */
+export function acceptResponseHead(head: string): AcceptedHead | null {
+  if (!headPattern.test(head)) return null;
+  const headers = head.split('\n');
+  const status = Number(headers.shift());
+  return specialNames.test(head) ? withoutHopByHop(status, headers) : { status, headers, contentLength: null };
+}
+
+function withoutHopByHop(status: number, headers: string[]): AcceptedHead | null {
+  const kept: string[] = [];
   let contentLength: number | null = null;
-  for (const header of headers) {
-    const [name, value] = header;
-    if (!tokenPattern.test(name) || !valuePattern.test(value)) return null;
-    const lower = name.toLowerCase();
-    if (hopByHop.has(lower)) continue;
-    if (lower === 'content-length') {
+  for (let at = 0; at < headers.length; at += 2) {
+    const [name = '', value = ''] = [headers[at], headers[at + 1]];
+    if (hopByHop.has(name)) continue;
+    if (name === 'content-length') {
       if (!/^\d{1,15}$/.test(value) || contentLength !== null) return null;
       contentLength = Number(value);
     }
-    kept.push(header);
+    kept.push(name, value);
   }
-  return { status, headers: kept, hasBody, contentLength };
+  return { status, headers: kept, contentLength };
 }
 
-/** The `content-length` of a request; null where there is none. */
-export function contentLengthOf(headers: [string, string][]): number | null {
-  const header = headers.find(([name]) => name.toLowerCase() === 'content-length');
-  return header === undefined ? null : Number(header[1]);
+/** The first value of a header; null where there is none. @param headers names in lower case and values in turn. */
+export function headerOf(headers: readonly string[], name: string): string | null {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return headers[at + 1] ?? null;
+  return null;
 }

@@ -1,9 +1,10 @@
-export type { Enclose } from './enclose.js';
-export type { Enclosure } from './enclosure.js';
+export { encloseIn } from './enclose.js';
+export type { Enclose, Enclosure, Shape } from './enclosure.js';
 export { HostError, LoadError, type HostErrorCode } from './errors.js';
-export type { ClientSignal, HostRequest, HostResponse } from './http.js';
+export { readBody, replyOf, type ClientSignal, type HostRequest, type HostResponse, type Reply } from './http.js';
 export { ModuleHost, type ModuleHostOptions } from './module-host.js';
+export type { MemoryRole } from './memory-budget.js';
 export type { ModuleLogEntry } from './module-log.js';
-export type { Phase, PhaseName } from './phase.js';
+export type { Phase, PhaseFigures, PhaseName } from './phase.js';
 export type { LoadableRelease } from './release.js';
 export type { HostTiming } from './timing.js';

@@ -1,15 +1,24 @@
 import { HostError, messageOf } from './errors.js';
 import { Exchange, type ExchangeLimits, type ExchangeResult } from './exchange.js';
-import type { HostRequest } from './http.js';
-import { frameBytesMax, frameTypes, type Frame } from './wire/frame.js';
+import type { HostRequest, Reply } from './http.js';
+import { batchBytesMax } from './wire/batch.js';
+import { frameTypes, type Frame } from './wire/frame.js';
 import { FrameReader } from './wire/frame-reader.js';
 import { FrameWriter } from './wire/frame-writer.js';
 import { parseJson, type Failure, type InstanceCall } from './wire/messages.js';
 import type { Wire } from './wire/wire.js';
 
+const idMask = 2 ** 30 - 1;
+
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
   override name = 'CallError';
+  constructor(
+    message: string,
+    readonly isLate = false,
+  ) {
+    super(message);
+  }
 }
 
 /** The kernel's end of the wire to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
@@ -30,7 +39,7 @@ export class InstanceLink {
     private readonly onClose: (broken: string | null) => void,
   ) {
     this.#writer = new FrameWriter(wire);
-    const reader = new FrameReader(frameBytesMax, (frame) => this.#receive(frame));
+    const reader = new FrameReader(batchBytesMax, (frame) => this.#receive(frame));
     wire.listen(
       (bytes) => {
         if (!this.#open) return;
@@ -65,7 +74,7 @@ export class InstanceLink {
 
   /** @throws CallError */
   async restore(state: Buffer, timeoutSeconds: number): Promise<void> {
-    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, state));
+    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, '', state));
   }
 
   async #ask(what: string, timeoutSeconds: number, write: (id: number) => void): Promise<Buffer> {
@@ -74,7 +83,7 @@ export class InstanceLink {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(id);
-        reject(new CallError(`${what} took longer than ${timeoutSeconds} s.`));
+        reject(new CallError(`${what} took longer than ${timeoutSeconds} s.`, true));
       }, timeoutSeconds * 1000);
       this.#calls.set(id, {
         resolve: (result) => (clearTimeout(timer), resolve(result)),
@@ -84,17 +93,17 @@ export class InstanceLink {
     });
   }
 
-  exchange(request: HostRequest, limits: ExchangeLimits, onEnd: (result: ExchangeResult) => void): Exchange {
+  /** @throws HostError where the instance has just ended. */
+  exchange(request: HostRequest, limits: ExchangeLimits, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (!this.#open) throw new HostError('module-failed', `${this.release} has just ended.`, this.release);
-    const id = this.#nextId();
-    const exchange = new Exchange(id, this.#writer, request, limits, this.release, (result) => {
+    const exchange = new Exchange(this.#nextId(), this.#writer, request, limits, this.release, reply, (id, result) => {
       this.exchanges.delete(id);
       onEnd(result);
-      if (this.exchanges.size === 0) for (const wake of [...this.#whenIdle]) wake();
+      if (this.exchanges.size === 0 && this.#whenIdle.size > 0) for (const wake of [...this.#whenIdle]) wake();
     });
-    this.exchanges.set(id, exchange);
+    this.exchanges.set(exchange.id, exchange);
+    exchange.send();
     if (this.#deadlineTimer === null) this.#watchDeadlines(limits.requestSeconds * 1000);
-    return exchange;
   }
 
   /** Resolves when no exchange is left, or when the signal is aborted. */
@@ -134,12 +143,12 @@ export class InstanceLink {
     // What was given up may still be answered for a while.
     if (call === undefined) return;
     this.#calls.delete(frame.id);
-    if (frame.type === frameTypes.done) call.resolve(frame.payload);
-    else call.reject(new CallError(String((parseJson(frame.payload) as Failure).message)));
+    if (frame.type === frameTypes.done) call.resolve(Buffer.from(frame.body ?? ''));
+    else call.reject(new CallError(String((parseJson(frame.body) as Failure).message)));
   }
 
   #nextId(): number {
-    do this.#lastId = (this.#lastId + 1) >>> 0;
+    do this.#lastId = (this.#lastId + 1) & idMask;
     while (this.#calls.has(this.#lastId) || this.exchanges.has(this.#lastId));
     return this.#lastId;
   }

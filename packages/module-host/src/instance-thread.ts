@@ -1,8 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import type { Enclosure } from './enclosure.js';
+import type { Enclosure, Shape } from './enclosure.js';
 import { messageOf } from './errors.js';
 import { threadProgram } from './process-arguments.js';
-import type { LoadableRelease } from './release.js';
 import { PortWire, type Wire } from './wire/wire.js';
 
 /**
@@ -16,16 +15,16 @@ export class InstanceThread implements Enclosure {
   readonly output: Enclosure['output'];
   readonly #worker: Worker;
 
-  constructor({ spec, manifest }: LoadableRelease) {
+  constructor({ memoryMiB }: Shape) {
     this.#worker = new Worker(threadProgram, {
-      name: `${spec.module}@${spec.version}`,
+      name: 'hotswap instance',
       env: {},
       argv: [],
       execArgv: [],
       stdout: true,
       stderr: true,
       // The young generation is three semi-spaces; small, as in a process.
-      resourceLimits: { maxOldGenerationSizeMb: manifest.limits.memoryMiB, maxYoungGenerationSizeMb: 12 },
+      resourceLimits: { maxOldGenerationSizeMb: memoryMiB, maxYoungGenerationSizeMb: 12 },
     });
     this.output = this.#worker;
     this.wire = new PortWire(this.#worker);
@@ -36,6 +35,11 @@ export class InstanceThread implements Enclosure {
         resolve(failure === null ? `ended with exit code ${code}` : `ended: ${failure}`),
       );
     });
+  }
+
+  /** A thread may read what the kernel may. */
+  async furnish(packageDirectory: string): Promise<string> {
+    return packageDirectory;
   }
 
   kill(): void {

@@ -1,11 +1,13 @@
-import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
-import type { Enclose } from './enclose.js';
-import type { Enclosure } from './enclosure.js';
+import type { FailureKind, InstanceReport, PhaseSeconds, ReleaseSpec } from '@hotswap/agent-protocol';
+import { readConsole } from './console-lines.js';
+import { drain, type Drained } from './drain.js';
+import { shapeOf, type Enclosure } from './enclosure.js';
+import { Hooks } from './hooks.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
-import type { HostRequest, HostResponse } from './http.js';
+import { replyOf, type HostRequest, type HostResponse, type Reply } from './http.js';
 import { CallError, InstanceLink } from './instance-link.js';
 import {
   advance,
@@ -16,16 +18,16 @@ import {
   type Lifecycle,
   type LifecycleEvent,
 } from './lifecycle.js';
+import type { MemoryRole, Tenant } from './memory-budget.js';
 import type { ModuleLog, ModuleLogEntry } from './module-log.js';
-import { entryPath, rssBytesMax } from './process-arguments.js';
-import type { MeasurePhase, PhaseName } from './phase.js';
-import { Pulse } from './pulse.js';
+import type { MeasurePhase, PhaseFigures, PhaseName } from './phase.js';
+import { moveIn } from './move-in.js';
+import type { Lodging, Quarters } from './quarters.js';
 import { environmentOf, releaseName, type LoadableRelease } from './release.js';
 import { readSecrets } from './secrets.js';
 import { checkHealthPath, smokeTest } from './smoke-test.js';
-import type { HostTiming } from './timing.js';
-import type { ReleaseTraffic } from './traffic.js';
-import type { InstanceCall, InstanceStatistics, LoadResult } from './wire/messages.js';
+import { Watch, type WatchContext } from './watch.js';
+import type { InstanceCall, LoadResult } from './wire/messages.js';
 
 /** `traceparent` (W3C) is that of the assignment that the release is loaded for. */
 export type LoadRelease = (
@@ -34,38 +36,39 @@ export type LoadRelease = (
   traceparent: string | null,
 ) => Promise<LoadableRelease>;
 
-export interface InstanceContext {
+export interface InstanceContext extends WatchContext {
   load(spec: ReleaseSpec, signal: AbortSignal): Promise<LoadableRelease>;
-  enclose: Enclose;
   measure: MeasurePhase;
   log: ModuleLog;
-  timing: HostTiming;
-  traffic: Pick<ReleaseTraffic, 'observe' | 'forget'>;
+  quarters: Pick<Quarters, 'take' | 'measure'>;
+  memoryRole(): MemoryRole;
+  /** The node needs its memory: it must not be used any more, and has to be retired. */
+  onMemoryNeeded(error: LoadError): void;
   /** Something that the report tells has changed. */
   onChange(): void;
 }
 
-/** Requests that never reach the router's counters: of health and smoke tests. */
-const uncounted = () => undefined;
-
 /** One process (or thread) of one release, from fetching the release until it has ended. Made once, never raised again. */
-export class Instance {
+export class Instance implements Tenant {
   readonly name: string;
   /** Resolves, with how, when a process that had been ready ended unasked. */
   readonly crashed: Promise<string>;
   #reportCrash!: (how: string) => void;
   #lifecycle: Lifecycle = { state: 'fetching' };
   #release: LoadableRelease | null = null;
-  #enclosure: Enclosure | null = null;
+  #lodging: Lodging | null = null;
   #link: InstanceLink | null = null;
-  #pulse: Pulse | null = null;
-  #cpuSeconds = 0;
+  #watch: Watch | null = null;
+  #phaseSeconds: PhaseSeconds = {};
+  #readyAt = Infinity;
   #ending = false;
+  #hasEnded = false;
   #endReason: string | null = null;
-  /** Aborted when it is activated again, or retired: whoever does that looks after what is in flight. */
-  #cooling = new AbortController();
-  /** The module's hooks run one after the other. */
-  #hooks: Promise<unknown> = Promise.resolve();
+  /** Why it has to go before it was ever ready. */
+  #evicted: LoadError | null = null;
+  /** While what was in flight when it was replaced ends; aborted when it is activated again. */
+  #cooling: { abort: AbortController; over: Promise<Drained> } | null = null;
+  #hooks: Hooks | null = null;
 
   constructor(
     readonly spec: ReleaseSpec,
@@ -90,14 +93,17 @@ export class Instance {
     return this.#release.manifest;
   }
 
-  /** Null: its module declares no state. */
-  get handoverSeconds(): number | null {
-    return this.manifest.state?.handoverSeconds ?? null;
+  get memoryRole(): MemoryRole {
+    return this.#ending || this.state === 'draining' ? 'leaving' : this.context.memoryRole();
   }
 
-  /** The header by which requests keep to one release; null: each is drawn for itself. */
-  get affinityHeader(): string | null {
-    return this.manifest.affinity?.header ?? null;
+  /** When it became ready, by the monotonic clock; Infinity: it has not. */
+  get readyAt(): number {
+    return this.#readyAt;
+  }
+
+  get isSpare(): boolean {
+    return this.#lodging?.isSpare ?? false;
   }
 
   report(crashes: number): InstanceReport | null {
@@ -110,7 +116,8 @@ export class Instance {
       error: lifecycle.state === 'failed' ? lifecycle.error : null,
       failureKind: lifecycle.state === 'failed' ? lifecycle.kind : null,
       crashes,
-      pid: this.#link?.open === true ? (this.#enclosure?.pid ?? null) : null,
+      pid: this.#link?.open === true ? this.pid : null,
+      ...(this.#lodging === null ? {} : { isSpare: this.isSpare, phaseSeconds: { ...this.#phaseSeconds } }),
     };
   }
 
@@ -129,7 +136,7 @@ export class Instance {
     } catch (error) {
       this.#ending = true;
       const hasGone = this.#link?.open === false;
-      this.#stopPulse();
+      this.#watch?.stop();
       this.#enclosure?.kill();
       const exit = await this.#enclosure?.end();
       if (signal.aborted) {
@@ -138,26 +145,28 @@ export class Instance {
       }
       const kind = error instanceof LoadError ? error.kind : 'fetch';
       const how = hasGone ? `${this.#what} ${this.#endReason ?? exit}.` : messageOf(error);
-      this.#advance({ event: 'failed', kind, error: how });
-      throw new LoadError(kind, how);
+      const failure = this.#evicted ?? new LoadError(kind, how);
+      this.#advance({ event: 'failed', kind: failure.kind, error: failure.message });
+      throw failure;
     } finally {
       signal.removeEventListener('abort', abandon);
     }
+    this.#readyAt = performance.now();
     this.#advance({ event: 'passed' });
   }
 
   /** @throws HostError where the instance has just ended. */
-  send(request: HostRequest, onEnd: (result: ExchangeResult) => void): Promise<HostResponse> {
+  send(request: HostRequest, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
     const { requestSeconds, requestBodyMiB } = this.manifest.limits;
     const limits = { requestSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
-    return this.#link.exchange(request, limits, onEnd).response;
+    this.#link.exchange(request, limits, reply, onEnd);
   }
 
-  /** From ready or deactivated to active. @throws LoadError of kind `activate`; the instance is as it was. */
+  /** From ready or deactivated to active. @throws LoadError of kind `activate`; the instance is as it was, but for background work. */
   async activate(): Promise<void> {
-    this.#cooling.abort();
-    await this.#hook('activate', this.context.timing.startSeconds).catch((error: unknown) => {
+    this.#cooling?.abort.abort();
+    await this.#hooks?.activate().catch((error: unknown) => {
       throw new LoadError('activate', messageOf(error));
     });
     if (!this.serving || !canAdvance(this.#lifecycle, 'activated'))
@@ -165,41 +174,52 @@ export class Instance {
     this.#advance({ event: 'activated' });
   }
 
-  /** From active to deactivated, at once; resolves when the module's background work has been told to end, or did not answer in time. It still serves. */
+  /** Whether background work may go on in it. */
+  get isWorking(): boolean {
+    return !this.#hasEnded && this.#hooks?.isWorking === true;
+  }
+
+  /** From active to deactivated, at once; resolves when the module was told to end its background work and has answered, or not in time. It still serves. */
   async standDown(): Promise<void> {
-    this.#advance({ event: 'deactivated' });
-    await this.#hook('deactivate', this.context.timing.stopSeconds).catch((error: unknown) =>
-      this.#log('warn', 'host', `Deactivating failed: ${messageOf(error)}`),
-    );
+    if (canAdvance(this.#lifecycle, 'deactivated')) this.#advance({ event: 'deactivated' });
+    await this.#hooks?.deactivate();
+  }
+
+  /** Ends it at once, as one that does harm; resolves when it has ended. */
+  async end(reason: string): Promise<void> {
+    this.#kill(reason);
+    await this.#enclosure?.ended;
   }
 
   /** It was replaced: what is in flight may take so many seconds. */
-  coolDown(drainSeconds: number): void {
-    const { signal } = (this.#cooling = new AbortController());
-    void this.#measure('drain', () => this.#drain(drainSeconds, signal));
+  coolDown(drainSeconds: number): Promise<Drained> {
+    const abort = new AbortController();
+    const over = this.#measure('drain', async (figures) => {
+      const drained = await this.#drain(drainSeconds, abort.signal);
+      Object.assign(figures, drained);
+      return drained;
+    });
+    this.#cooling = { abort, over };
+    return over;
   }
 
-  /** Waits until nothing is in flight, nor given to `waitUntil`, and takes its state. @throws Error when that takes longer, or its `snapshot` fails. */
-  async snapshot(seconds: number): Promise<Buffer> {
-    const until = performance.now() + seconds * 1000;
-    const link = this.#link;
-    if (link === null) throw new CallError('The instance has no process.');
-    const deadline = AbortSignal.timeout(Math.round(seconds * 1000));
-    await link.idle(deadline);
-    if (deadline.aborted) throw new CallError(`${link.exchanges.size} requests had not ended after ${seconds} s.`);
-    await this.#hook('settle', Math.max(0.001, (until - performance.now()) / 1000));
-    return link.snapshot(Math.max(0.001, (until - performance.now()) / 1000));
-  }
-
-  /** What it has now, whatever is in flight. */
-  async sketch(seconds: number): Promise<Buffer> {
+  /** @throws CallError where it has no process. */
+  get link(): InstanceLink {
     if (this.#link === null) throw new CallError('The instance has no process.');
-    return this.#link.snapshot(seconds);
+    return this.#link;
   }
 
-  async restore(state: Buffer, seconds: number): Promise<void> {
-    if (this.#link === null) throw new CallError('The instance has no process.');
-    await this.#link.restore(state, seconds);
+  /** Resolves when all work given to `waitUntil` has ended. @throws CallError when that takes longer. */
+  async settle(seconds: number): Promise<void> {
+    await this.#hooks?.settle(seconds);
+  }
+
+  leave(because: string): void {
+    const error = new LoadError('memory', `${this.name} had to go: ${because}.`);
+    this.#log('warn', 'host', error.message);
+    if (this.serving) return this.context.onMemoryNeeded(error);
+    this.#evicted = error;
+    this.#enclosure?.kill();
   }
 
   /** Ends what is in flight, whoever still waits for it. */
@@ -214,99 +234,114 @@ export class Instance {
 
   /** Deactivates, drains, stops and ends it. For an instance that was never ready, see the signal of `raise`. */
   retire(drainSeconds: number): Promise<void> {
-    return this.#measure('retire', () => this.#retire(drainSeconds));
+    return this.#measure('retire', async (figures) => {
+      await this.#retire(drainSeconds);
+      figures.cpuSeconds = this.#watch?.usage.cpuSeconds;
+      figures.rssBytesMax = this.#watch?.usage.rssBytesMax;
+    });
   }
 
   async #retire(drainSeconds: number): Promise<void> {
     const startedAt = performance.now();
     const wasActive = this.#lifecycle.state === 'active';
     if (wasActive) void this.standDown();
-    this.#cooling.abort();
     if (canAdvance(this.#lifecycle, 'drain')) this.#advance({ event: 'drain' });
-    const drain = () => this.#drain(drainSeconds, null);
-    // What rested was replaced, and drained, before.
-    await (wasActive ? this.#measure('drain', drain) : drain());
-    const remaining = Math.max(0, drainSeconds - (performance.now() - startedAt) / 1000);
-    await this.#hook('settle', Math.max(remaining, 0.1)).catch((error: unknown) =>
+    const remaining = () => Math.max(0, drainSeconds - (performance.now() - startedAt) / 1000);
+    await (wasActive ? this.coolDown(drainSeconds) : this.#cooling?.over);
+    // What was a candidate has more in flight than it was replaced with.
+    await this.#drain(remaining(), null);
+    await this.settle(Math.max(remaining(), 0.1)).catch((error: unknown) =>
       this.#log('warn', 'host', `Work given to waitUntil was cut: ${messageOf(error)}`),
     );
-    await this.#hook('stop', this.context.timing.stopSeconds).catch((error: unknown) =>
-      this.#log('warn', 'host', `Stopping failed: ${messageOf(error)}`),
-    );
+    await this.#hooks?.stop();
     this.#ending = true;
-    this.#stopPulse();
+    this.#watch?.stop();
     await this.#enclosure?.end();
     if (canAdvance(this.#lifecycle, 'retired')) this.#advance({ event: 'retired' });
   }
 
-  /** Waits until nothing is in flight; after so many seconds cuts what was so at the beginning, unless the signal is aborted before. */
-  async #drain(seconds: number, signal: AbortSignal | null): Promise<void> {
-    if (this.#link === null) return;
-    const { exchanges } = this.#link;
-    const present = [...exchanges];
-    const deadline = AbortSignal.timeout(Math.round(seconds * 1000));
-    await this.#link.idle(signal === null ? deadline : AbortSignal.any([deadline, signal]));
-    if (signal?.aborted || !deadline.aborted) return;
-    const late = present.filter(([id, exchange]) => exchanges.get(id) === exchange).map(([, exchange]) => exchange);
-    if (late.length === 0) return;
-    this.#log('warn', 'host', `Cut ${late.length} requests that had not ended ${seconds} s after it was replaced.`);
-    for (const exchange of late) exchange.cut();
+  async #drain(seconds: number, signal: AbortSignal | null): Promise<Drained> {
+    if (this.#link === null) return { drained: 0, cut: 0 };
+    const drained = await drain(this.#link, seconds, signal);
+    if (drained.cut > 0)
+      this.#log('warn', 'host', `Cut ${drained.cut} requests that had not ended ${seconds} s after it was replaced.`);
+    return drained;
   }
 
   async #raise(signal: AbortSignal): Promise<void> {
     const fetched = await this.context.load(this.spec, signal);
     signal.throwIfAborted();
     this.#advance({ event: 'verified' });
-    const hasHealth = await this.#measure('load', () => this.#load(fetched, signal));
+    const hasHealth = await this.#measure('load', (figures) => this.#load(fetched, signal, figures));
     this.#advance({ event: 'loaded' });
     await this.#measure('start', () => this.#phase('start', { call: 'start' }, this.context.timing.startSeconds));
     this.#advance({ event: 'started' });
     const { health, smoke } = this.manifest;
     if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth));
-    const send = (request: HostRequest) => this.send(request, uncounted);
-    if (smoke.length > 0) await this.#measure('smoke', () => smokeTest(send, smoke, health.timeoutSeconds));
-    this.#pulse = new Pulse(
-      this.context.timing,
-      () => this.#ping(),
-      (statistics) => this.#observe(statistics),
-      () => this.#stalled(),
-    );
+    if (smoke.length > 0)
+      await this.#measure('smoke', () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds));
+    if (this.#lodging === null || this.#link === null) return;
+    this.#watch = new Watch(this.#lodging, this.#link, this.manifest.limits, this.context, (harm) => this.#kill(harm));
   }
 
   /** Answers whether the module has a health check of its own. */
-  async #load(fetched: LoadableRelease, signal: AbortSignal): Promise<boolean> {
-    const [directory, secrets] = await Promise.all([
-      // What may be read is compared with real paths.
-      realpath(fetched.directory),
-      readSecrets(fetched.secretsDirectory, this.spec.module),
-    ]).catch((error: unknown) => {
+  async #load(fetched: LoadableRelease, signal: AbortSignal, figures: PhaseFigures): Promise<boolean> {
+    const secrets = await readSecrets(fetched.secretsDirectory, this.spec.module).catch((error: unknown) => {
       throw new LoadError('load', messageOf(error));
     });
-    const release = (this.#release = { ...fetched, directory });
+    const release = (this.#release = fetched);
     signal.throwIfAborted();
-    this.#spawn(release);
-    const entryUrl = pathToFileURL(entryPath(release)).href;
-    const env = environmentOf(release, secrets);
-    const call: InstanceCall = { call: 'load', entryUrl, env };
-    const { hasHealth } = (await this.#phase('load', call, this.context.timing.loadSeconds)) as LoadResult;
-    return hasHealth;
+    const { enclosure, isSpare } = await this.#move(release, signal);
+    figures.isSpare = isSpare;
+    const directory = await enclosure.furnish(release.directory);
+    const entryUrl = pathToFileURL(join(directory, release.manifest.entry)).href;
+    const call: InstanceCall = { call: 'load', entryUrl, env: environmentOf(release, secrets) };
+    const { functions } = (await this.#phase('load', call, this.context.timing.loadSeconds)) as LoadResult;
+    const { timing } = this.context;
+    this.#hooks = new Hooks(this.link, new Set(functions), timing, (message) => this.#log('warn', 'host', message));
+    return functions.includes('health');
   }
 
   async #checkHealth(hasHealth: boolean): Promise<void> {
     const { path, timeoutSeconds } = this.manifest.health;
     if (hasHealth) await this.#phase('health', { call: 'health' }, timeoutSeconds);
     if (path === null) return;
-    await checkHealthPath((request) => this.send(request, uncounted), path, timeoutSeconds);
+    await checkHealthPath((request) => this.#probe(request), path, timeoutSeconds);
   }
 
-  #spawn(release: LoadableRelease): void {
-    this.#enclosure = this.context.enclose(release, (level, source, message) => this.#log(level, source, message));
-    this.#link = new InstanceLink(this.#enclosure.wire, this.name, (broken) => void this.#gone(broken));
+  /** A request of health or smoke tests, which never reaches the router's counters. */
+  #probe(request: HostRequest): Promise<HostResponse> {
+    return replyOf((reply) => this.send(request, reply, () => undefined));
+  }
+
+  async #move({ manifest }: LoadableRelease, signal: AbortSignal): Promise<Lodging> {
+    const { quarters, timing } = this.context;
+    const lodging = await moveIn(
+      () => quarters.take(this, shapeOf(manifest), signal),
+      (lodging) => this.#connect(lodging),
+      timing.spareResponseSeconds,
+      signal,
+    );
     this.#advance({ event: 'spawned' });
+    return lodging;
   }
 
-  #measure<T>(phase: PhaseName, work: () => Promise<T>): Promise<T> {
-    return this.context.measure(phase, this.spec, work);
+  #connect(lodging: Lodging): InstanceLink {
+    this.#lodging = lodging;
+    if (this.#evicted !== null) throw this.#evicted;
+    readConsole(lodging.enclosure.output, (...line) => this.#log(...line));
+    const link = new InstanceLink(lodging.enclosure.wire, this.name, (broken) => {
+      if (link === this.#link) void this.#gone(broken);
+    });
+    void lodging.enclosure.ended.then(() => (this.#hasEnded ||= link === this.#link));
+    return (this.#link = link);
+  }
+
+  async #measure<T>(phase: PhaseName, work: (figures: PhaseFigures) => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    const result = await this.context.measure(phase, this.spec, work);
+    this.#phaseSeconds[phase] = (performance.now() - startedAt) / 1000;
+    return result;
   }
 
   async #phase(kind: FailureKind, call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
@@ -318,40 +353,7 @@ export class Instance {
   }
 
   async #call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
-    if (this.#link === null) throw new CallError('The instance has no process.');
-    return this.#link.call(call, timeoutSeconds);
-  }
-
-  /** @throws CallError */
-  async #hook(name: 'activate' | 'deactivate' | 'settle' | 'stop', timeoutSeconds: number): Promise<void> {
-    const run = this.#hooks.then(() => this.#call({ call: name }, timeoutSeconds));
-    this.#hooks = run.catch(() => undefined);
-    await run;
-  }
-
-  async #ping(): Promise<InstanceStatistics> {
-    // Its deadline is the pulse's: a late answer is still a sign.
-    return (await this.#call({ call: 'ping' }, 3600)) as InstanceStatistics;
-  }
-
-  #observe({ cpuSeconds, rssBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
-    if (this.#enclosure === null || this.#ending) return;
-    this.context.traffic.observe(
-      this.#enclosure,
-      Math.max(0, cpuSeconds - this.#cpuSeconds),
-      rssBytes,
-      eventLoopDelaySeconds,
-    );
-    this.#cpuSeconds = cpuSeconds;
-    const limit = rssBytesMax(this.manifest.limits);
-    if (rssBytes > limit)
-      this.#kill(
-        `used ${Math.round(rssBytes / 2 ** 20)} MiB of memory, more than the ${Math.round(limit / 2 ** 20)} MiB that its limit allows`,
-      );
-  }
-
-  #stalled(): void {
-    this.#kill(`did not respond for ${this.context.timing.stallSeconds} s`);
+    return this.link.call(call, timeoutSeconds);
   }
 
   #kill(reason: string): void {
@@ -363,7 +365,7 @@ export class Instance {
   async #gone(broken: string | null): Promise<void> {
     if (this.#ending) return;
     if (broken !== null) this.#kill(`sent what the protocol does not allow (${broken})`);
-    this.#stopPulse();
+    this.#watch?.stop();
     // While it is raised, the phase at hand fails; while it is retired, it is as good as gone.
     if (!canServe(this.#lifecycle)) return;
     this.#advance({ event: 'failed', kind: null, error: `${this.#what} ended.` });
@@ -373,13 +375,16 @@ export class Instance {
     this.#reportCrash(how);
   }
 
-  get #what(): string {
-    return this.#release?.manifest.isolation === 'thread' ? 'The thread' : 'The process';
+  get #enclosure(): Enclosure | null {
+    return this.#lodging?.enclosure ?? null;
   }
 
-  #stopPulse(): void {
-    this.#pulse?.stop();
-    if (this.#enclosure !== null) this.context.traffic.forget(this.#enclosure);
+  get pid(): number | null {
+    return this.#enclosure?.pid ?? null;
+  }
+
+  get #what(): string {
+    return this.#release?.manifest.isolation === 'thread' ? 'The thread' : 'The process';
   }
 
   #advance(event: LifecycleEvent): void {
@@ -389,6 +394,6 @@ export class Instance {
 
   #log(level: ModuleLogEntry['level'], source: ModuleLogEntry['source'], message: string): void {
     const { module } = this.spec;
-    this.context.log({ level, source, module, release: this.name, pid: this.#enclosure?.pid ?? null, message });
+    this.context.log({ level, source, module, release: this.name, pid: this.pid, message });
   }
 }

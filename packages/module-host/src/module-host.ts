@@ -1,11 +1,13 @@
 import type { ModuleAssignment, ModuleReport, TrafficSample } from '@hotswap/agent-protocol';
-import { enclose, type Enclose } from './enclose.js';
+import type { Enclose } from './enclosure.js';
 import { HostError } from './errors.js';
-import type { HostRequest, HostResponse } from './http.js';
+import type { HostRequest, Reply } from './http.js';
 import type { LoadRelease } from './instance.js';
+import type { MemoryRole } from './memory-budget.js';
 import type { ModuleLog } from './module-log.js';
 import { ModuleSlot } from './module-slot.js';
 import type { Phase } from './phase.js';
+import { Quarters } from './quarters.js';
 import { defaultTiming, type HostTiming } from './timing.js';
 
 export interface ModuleHostOptions {
@@ -14,8 +16,12 @@ export interface ModuleHostOptions {
   onChange(): void;
   /** Fetches, verifies and unpacks a release. @throws LoadError saying which of these failed. */
   load: LoadRelease;
-  /** What instances run in; left out: a process or a thread, as the manifest asks. */
-  enclose?: Enclose;
+  /** Makes what instances run in. */
+  enclose: Enclose;
+  /** For all instances together; left out: as much as they want. */
+  memoryBytesMax?: number;
+  /** So many processes (or threads) are started ahead, each of a shape of its own; left out: 1. */
+  spareCountMax?: number;
   /** Something that was done with a release has ended. */
   onPhase?: (phase: Phase) => void;
   timing?: Partial<HostTiming>;
@@ -28,8 +34,14 @@ export class ModuleHost {
   #isChangeDue = false;
   #isClosed = false;
   readonly #toldConflicts = new Set<string>();
+  readonly #timing: HostTiming;
+  readonly #quarters: Quarters;
 
-  constructor(private readonly options: ModuleHostOptions) {}
+  constructor(private readonly options: ModuleHostOptions) {
+    const { enclose, memoryBytesMax = Infinity, spareCountMax = 1 } = options;
+    this.#timing = { ...defaultTiming, ...options.timing };
+    this.#quarters = new Quarters({ enclose, memoryBytesMax, spareCountMax, spareSeconds: this.#timing.spareSeconds });
+  }
 
   /**
    * Level-triggered: what is asked for is made true in the background, and the same again changes nothing. A module without an
@@ -43,16 +55,15 @@ export class ModuleHost {
     }
   }
 
-  /** Rejects with a HostError; or with the request signal's reason, when the client left. */
-  handle(route: string, request: HostRequest): Promise<HostResponse> {
+  /** The reply is told once, perhaps before this returns. */
+  handle(route: string, request: HostRequest, reply: Reply): void {
     try {
       const slot = this.#routes.get(route);
       if (slot === undefined || !slot.isWanted)
         throw new HostError('no-such-route', `No module is mounted at "/${route}".`, null);
-      return slot.handle(request);
+      slot.handle(request, reply);
     } catch (error) {
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a signal's reason may be anything
-      return Promise.reject(error);
+      reply.fail(error);
     }
   }
 
@@ -71,6 +82,16 @@ export class ModuleHost {
     return samples;
   }
 
+  /** Counts of the node's own probes since the last call, by release. */
+  takeProbes(): TrafficSample[] {
+    return [...this.#slots.values()].flatMap((slot) => slot.takeProbes());
+  }
+
+  /** What the node has for instances, and what is kept for those there are, by what they are for; in bytes. */
+  memory(): { bytesMax: number; taken: Record<MemoryRole, number> } {
+    return this.#quarters.memory();
+  }
+
   /** Everything asked for is reached or failed. */
   get settled(): boolean {
     return [...this.#slots.values()].every((slot) => slot.settled);
@@ -79,19 +100,19 @@ export class ModuleHost {
   /** Stops every instance: drains for so long at most, deactivates, stops, ends the process. New requests are refused. */
   async close(drainSeconds: number): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#slots.values()].map((slot) => slot.close(drainSeconds)));
+    await Promise.all([this.#quarters.close(), ...[...this.#slots.values()].map((slot) => slot.close(drainSeconds))]);
   }
 
   #slotOf(module: string): ModuleSlot {
     const known = this.#slots.get(module);
     if (known !== undefined) return known;
-    const { log, load, timing, onPhase = () => undefined } = this.options;
+    const { log, load, onPhase = () => undefined } = this.options;
     const slot = new ModuleSlot(module, {
       log,
       load,
-      enclose: this.options.enclose ?? enclose,
       onPhase,
-      timing: { ...defaultTiming, ...timing },
+      timing: this.#timing,
+      quarters: this.#quarters,
       onChange: () => this.#changed(),
     });
     this.#slots.set(module, slot);

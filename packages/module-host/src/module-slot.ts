@@ -1,16 +1,27 @@
-import type { ModuleAssignment, ModuleReport, ReleaseSpec, TrafficRole, TrafficSample } from '@hotswap/agent-protocol';
+import type {
+  ModuleAssignment,
+  ModuleReport,
+  ReleaseSpec,
+  SwapReport,
+  TrafficRole,
+  TrafficSample,
+} from '@hotswap/agent-protocol';
+import { BackgroundWork } from './background-work.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
-import { contentLengthOf, refusedMethods, type HostRequest, type HostResponse } from './http.js';
+import { headerOf, refusedMethods, type HostRequest, type Reply } from './http.js';
 import type { Instance, InstanceContext, LoadRelease } from './instance.js';
-import { phaseMeasure, type MeasurePhase, type Phase } from './phase.js';
-import { handOver, Hold } from './handover.js';
+import type { MemoryRole } from './memory-budget.js';
+import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from './phase.js';
+import { handOver, handoverSecondsOf, Hold } from './handover.js';
+import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
 import { ReleaseTraffic } from './traffic.js';
 import { shareDraw } from './share-draw.js';
+import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
 
-export interface SlotContext extends Pick<InstanceContext, 'enclose' | 'log' | 'timing' | 'onChange'> {
+export interface SlotContext extends Pick<InstanceContext, 'log' | 'timing' | 'quarters' | 'onChange'> {
   load: LoadRelease;
   onPhase: (phase: Phase) => void;
 }
@@ -24,9 +35,13 @@ export class ModuleSlot {
   route: string;
   #assignment: ModuleAssignment | null = null;
   #content = '';
+  /** When another release was last asked for as the active one, by the monotonic clock. */
+  #toldAt = 0;
+  #lastSwap: SwapReport | null = null;
   readonly #keepers = new Map<string, ReleaseKeeper>();
   readonly #draining = new Map<Instance, Promise<void>>();
   readonly #traffic = new Map<string, ReleaseTraffic>();
+  readonly #work = new BackgroundWork();
   readonly #warm = new WarmList(() => this.#changed());
   /** The pointer that a flip moves; read once per request. */
   #active: Instance | null = null;
@@ -35,6 +50,7 @@ export class ModuleSlot {
   /** A second instance of the active release, beside the candidate to be compared with it. Never activated. */
   #twinKeeper: ReleaseKeeper | null = null;
   #twin: Instance | null = null;
+  readonly #prober = new Prober(() => this.#probePair());
   /** While state is handed over, requests wait here. */
   #hold: Hold | null = null;
   /** What the pointer was last set to; kept started until it is set to what is asked for. */
@@ -58,36 +74,42 @@ export class ModuleSlot {
     const content = JSON.stringify({ ...assignment, traceparent: null });
     if (content === this.#content) return;
     this.#content = content;
+    if (assignment.active?.digest !== this.#assignment?.active?.digest) this.#toldAt = performance.now();
     this.#assignment = assignment;
     this.#changed();
   }
 
-  /** Rejects with, or throws, a HostError or the request signal's reason. */
-  handle(request: HostRequest): Promise<HostResponse> {
-    if (this.#hold !== null) return this.#hold.wait().then(() => this.handle(request));
+  /** @throws a HostError or the request signal's reason, where that is known at once; the reply is told of no more then. */
+  handle(request: HostRequest, reply: Reply): void {
+    if (this.#hold !== null) return this.#handleLater(this.#hold, request, reply);
     const { role, instance } = this.#choose(request);
     if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
     if (request.signal.aborted) throw request.signal.reason;
     const { name, manifest } = instance;
-    if (refusedMethods.has(request.method))
-      return Promise.resolve({
-        status: 405,
-        headers: [['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']],
-        body: null,
-        release: name,
-      });
+    if (refusedMethods.has(request.method)) {
+      const headers = ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'];
+      return reply.respond({ status: 405, headers, body: null, release: name });
+    }
     if (this.#inFlight >= manifest.limits.inFlight)
       throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
-    if (request.body !== null && (contentLengthOf(request.headers) ?? 0) > manifest.limits.requestBodyMiB * 1024 * 1024)
+    const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
+    if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
     const traffic = this.#trafficOf(instance.spec, role);
     traffic.inFlight++;
     this.#inFlight++;
-    return instance.send(request, ({ outcome, seconds }: ExchangeResult) => {
+    instance.send(request, reply, ({ outcome, seconds }: ExchangeResult) => {
       traffic.inFlight--;
       this.#inFlight--;
       if (outcome !== 'abandoned') traffic.count(seconds, outcome === 'failed');
     });
+  }
+
+  #handleLater(hold: Hold, request: HostRequest, reply: Reply): void {
+    hold
+      .wait()
+      .then(() => this.handle(request, reply))
+      .catch((error: unknown) => reply.fail(error));
   }
 
   report(): ModuleReport {
@@ -105,6 +127,7 @@ export class ModuleSlot {
       candidatePercent: candidate === null ? 0 : this.#candidatePercent,
       ...(this.#twin?.serving === true ? { twin: true } : {}),
       servingFallback: active !== null && !this.#hasServedActive && active !== this.#assignment?.active?.digest,
+      ...(this.#lastSwap === null ? {} : { lastSwap: this.#lastSwap }),
       instances: instances.filter((instance) => instance !== null),
     };
   }
@@ -117,6 +140,10 @@ export class ModuleSlot {
       else if (!this.#isRunning(traffic.digest)) this.#traffic.delete(key);
     }
     return samples;
+  }
+
+  takeProbes(): TrafficSample[] {
+    return this.#prober.takeTraffic();
   }
 
   /** Everything asked for is reached or failed. Draining what was replaced is not waited for. */
@@ -150,11 +177,24 @@ export class ModuleSlot {
   /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. Candidate and twin have equal shares. */
   #choose(request: HostRequest): { role: TrafficRole; instance: Instance | null } {
     const share = this.#candidatePercent;
-    const draw = share === 0 ? 100 : shareDraw(request, this.#active?.affinityHeader ?? null, this.module);
+    const draw = share === 0 ? 100 : shareDraw(request, this.#active?.manifest.affinity?.header ?? null, this.module);
     if (draw < share && this.#candidate?.serving === true) return { role: 'candidate', instance: this.#candidate };
     if (draw >= share && draw < 2 * share && share <= 50 && this.#twin?.serving === true)
       return { role: 'twin', instance: this.#twin };
     return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
+  }
+
+  /** As many probes go to the candidate as to its twin; without one, as many as it gets of the users' requests. */
+  #probePair(): ProbePair | null {
+    const isPaired = this.#assignment?.twin === true;
+    const reference = isPaired ? this.#twin : this.#active;
+    if (this.#candidate?.serving !== true || reference?.serving !== true || this.#hold !== null) return null;
+    return {
+      candidate: this.#candidate,
+      reference,
+      referenceRole: isPaired ? 'twin' : 'active',
+      share: isPaired ? 50 : this.#candidatePercent,
+    };
   }
 
   #changed(): void {
@@ -179,6 +219,7 @@ export class ModuleSlot {
     }
     this.#keepTwin();
     this.#updateWarm();
+    this.#prober.follow((this.isWanted && this.#assignment?.probe) || null);
     const target = this.#flipTarget();
     // One that was deactivated for another that then failed has to be activated again.
     if (target !== null && (target !== this.#active || target.state !== 'active') && !this.#isFlipping)
@@ -199,13 +240,22 @@ export class ModuleSlot {
     this.#twin = this.#twinKeeper?.ready ?? null;
   }
 
+  #dropTwin(error: LoadError): void {
+    const twin = this.#twinKeeper?.ready ?? null;
+    this.#twinKeeper?.condemn(error);
+    if (twin !== null) this.#retire(twin);
+    this.#changed();
+  }
+
   #instanceContext(spec: ReleaseSpec, isTwin: boolean): InstanceContext {
-    const { load, enclose, log, timing } = this.context;
+    const { load, log, timing, quarters } = this.context;
     return {
       load: (wanted, signal) => load(wanted, signal, this.#traceparent),
-      enclose,
       log,
       timing,
+      quarters,
+      memoryRole: () => (isTwin ? 'twin' : this.#memoryRoleOf(spec)),
+      onMemoryNeeded: (error) => (isTwin ? this.#dropTwin(error) : this.#warm.expire(spec.digest)),
       measure: this.#measure,
       traffic: {
         observe: (instance, ...figures) => {
@@ -258,7 +308,7 @@ export class ModuleSlot {
   async #flip(next: Instance): Promise<void> {
     this.#isFlipping = true;
     try {
-      await this.#measure('activate', next.spec, () => this.#replaceBy(next));
+      await this.#measure('activate', next.spec, (figures) => this.#replaceBy(next, figures));
     } catch (error) {
       const keeper = this.#keepers.get(next.spec.digest);
       // One that has died meanwhile is its keeper's business.
@@ -271,44 +321,45 @@ export class ModuleSlot {
     }
   }
 
-  /** Background work ends in the one before it begins in the other; requests are served all the while, or held while state changes hands. */
-  async #replaceBy(next: Instance): Promise<void> {
+  /** Background work ends in the one before it begins in the other; requests are served all the while, or held where that is not possible. */
+  async #replaceBy(next: Instance, figures: PhaseFigures): Promise<void> {
     const previous = this.#active === next ? null : this.#active;
-    const isHandedOver = previous !== null && next.handoverSeconds !== null && previous.handoverSeconds !== null;
     try {
-      if (isHandedOver) await handOver(previous, next, () => (this.#hold = new Hold(previous)));
-      else if (previous?.state === 'active') await previous.standDown();
-      await next.activate();
-      this.#pointTo(next, previous);
+      if (previous !== null && handoverSecondsOf(next) !== null && handoverSecondsOf(previous) !== null)
+        figures.stateBytes = await handOver(previous, next, () => (this.#hold = new Hold(previous)));
+      await this.#work.give(next, this.#drainSeconds, (stuck) => {
+        if (stuck === previous) this.#hold ??= new Hold(previous);
+      });
+      this.#pointTo(next, previous, figures);
     } finally {
+      figures.held = this.#hold?.count ?? 0;
       this.#hold?.release();
       this.#hold = null;
     }
   }
 
   /** To an instance that was just activated, unless something else is asked for by now. */
-  #pointTo(next: Instance, previous: Instance | null): void {
+  #pointTo(next: Instance, previous: Instance | null, { stateBytes }: PhaseFigures): void {
     if (this.#flipTarget() !== next) return void next.standDown();
     this.#active = next;
     this.#tellFlip(next, previous);
-    if (previous?.state === 'deactivated') previous.coolDown(this.#drainSeconds);
+    const handedOver = { held: this.#hold?.count ?? 0, stateBytes: stateBytes ?? null };
+    const swap = swapReport(next, previous, this.#toldAt, handedOver);
+    this.#lastSwap = swap;
+    if (previous?.state === 'deactivated')
+      void previous.coolDown(this.#drainSeconds).then((counts) => {
+        Object.assign(swap, counts);
+        this.context.onChange();
+      });
     this.#lastActive = next.spec;
     this.route = next.manifest.route;
     if (next.spec.digest === this.#assignment?.active?.digest) this.#hasServedActive = true;
     this.#keepers.get(next.spec.digest)?.confirm();
   }
 
-  #tellFlip(next: Instance, previous: Instance | null): void {
+  #tellFlip({ name, pid }: Instance, previous: Instance | null): void {
     const message = previous === null ? 'Active.' : `Active in place of ${previous.name}.`;
-    const { module, context } = this;
-    context.log({
-      level: 'info',
-      source: 'host',
-      module,
-      release: next.name,
-      pid: next.report(0)?.pid ?? null,
-      message,
-    });
+    this.context.log({ level: 'info', source: 'host', module: this.module, release: name, pid, message });
   }
 
   #release(keeper: ReleaseKeeper): void {
@@ -348,6 +399,13 @@ export class ModuleSlot {
 
   get #allKeepers(): ReleaseKeeper[] {
     return [...this.#keepers.values(), ...(this.#twinKeeper === null ? [] : [this.#twinKeeper])];
+  }
+
+  #memoryRoleOf({ digest }: ReleaseSpec): MemoryRole {
+    const { active, candidate, warm = [] } = this.#assignment ?? {};
+    if (digest === candidate?.digest) return 'candidate';
+    const isUsed = digest === active?.digest || digest === this.#active?.spec.digest;
+    return !isUsed && warm.some((spec) => spec.digest === digest) ? 'warm' : 'active';
   }
 
   #roleOf({ digest }: ReleaseSpec): TrafficRole {

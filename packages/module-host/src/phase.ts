@@ -1,7 +1,22 @@
-import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import type { PhaseName, ReleaseSpec } from '@hotswap/agent-protocol';
 import { messageOf } from './errors.js';
 
-export type PhaseName = 'load' | 'start' | 'health' | 'smoke' | 'activate' | 'drain' | 'retire';
+export type { PhaseName } from '@hotswap/agent-protocol';
+
+/** What was counted while something was done. */
+export interface PhaseFigures {
+  /** `load`: whether the process (or thread) had been started ahead. */
+  isSpare?: boolean;
+  /** `activate`: requests that waited while state changed hands, and the state's size. */
+  held?: number;
+  stateBytes?: number;
+  /** `drain`: of the requests that were in flight, those that ended, and those that did not in time. */
+  drained?: number;
+  cut?: number;
+  /** `retire`: what the instance has used in all, and the most memory it was seen to have. */
+  cpuSeconds?: number;
+  rssBytesMax?: number;
+}
 
 /** One thing that was done with a release, when it has ended. */
 export interface Phase {
@@ -16,19 +31,25 @@ export interface Phase {
   /** Milliseconds since 1970, with fractions. */
   startedAt: number;
   endedAt: number;
+  figures: PhaseFigures;
   /** Why it failed; null: it did not. */
   error: string | null;
 }
 
-/** Runs `work`, tells how long it took and whether it failed, and answers as it did. */
-export type MeasurePhase = <T>(phase: PhaseName, spec: ReleaseSpec, work: () => Promise<T>) => Promise<T>;
+/** Runs `work`, tells how long it took, what it noted and whether it failed, and answers as it did. */
+export type MeasurePhase = <T>(
+  phase: PhaseName,
+  spec: ReleaseSpec,
+  work: (figures: PhaseFigures) => Promise<T>,
+) => Promise<T>;
 
 /** @param traceparent of the assignment in force at the time of the call. */
 export function phaseMeasure(traceparent: () => string | null, onPhase: (phase: Phase) => void): MeasurePhase {
   return async (phase, spec, work) => {
-    const begun = { spec, traceparent: traceparent(), phase, startedAt: now() };
+    const figures: PhaseFigures = {};
+    const begun = { spec, traceparent: traceparent(), phase, startedAt: now(), figures };
     try {
-      const result = await work();
+      const result = await work(figures);
       onPhase({ ...begun, endedAt: now(), error: null });
       return result;
     } catch (error) {

@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { join } from 'node:path';
-import type { LoadableRelease } from './release.js';
+import type { Shape } from './enclosure.js';
 
 const packageUrl = new URL('../', import.meta.url);
 
@@ -15,12 +14,11 @@ const programFiles = ['package.json', 'dist/instance-main.js', 'dist/instance', 
   fileURLToPath(new URL(path, packageUrl)),
 );
 
-/** Node's arguments for an instance: its heap, and what the manifest lets it touch. Node before 25 knows no `--allow-net` and leaves the network open. */
-export function processArguments(release: Pick<LoadableRelease, 'directory' | 'manifest'>): string[] {
-  const { permissions, limits } = release.manifest;
-  const readable = [...programFiles, release.directory, ...permissions.fileRead];
+/** Node's arguments for an instance: its heap, and what it may touch beside the files in its folder, which has to be there. Node before 25 knows no `--allow-net` and leaves the network open. */
+export function processArguments({ permissions, memoryMiB }: Shape, directory: string): string[] {
+  const readable = [...programFiles, directory, ...permissions.fileRead];
   return [
-    `--max-old-space-size=${limits.memoryMiB}`,
+    `--max-old-space-size=${memoryMiB}`,
     // A small young generation: the collector's pauses, not the hop between processes, make the slowest answers.
     '--max-semi-space-size=4',
     '--disable-warning=SecurityWarning',
@@ -37,8 +35,4 @@ export function processArguments(release: Pick<LoadableRelease, 'directory' | 'm
 /** Bytes of memory beyond which an instance is ended: its heap, as much again outside of it (buffers, wasm), and Node itself. */
 export function rssBytesMax(limits: { memoryMiB: number }): number {
   return (2 * limits.memoryMiB + 96) * 1024 * 1024;
-}
-
-export function entryPath(release: Pick<LoadableRelease, 'directory' | 'manifest'>): string {
-  return join(release.directory, release.manifest.entry);
 }

@@ -1,4 +1,4 @@
-import type { HostRequest } from './http.js';
+import { headerOf, type HostRequest } from './http.js';
 
 const fnvOffset = 0x811c9dc5;
 const fnvPrime = 0x01000193;
@@ -10,7 +10,7 @@ const fnvPrime = 0x01000193;
  * @param salt keeps the values that go first from being the same ones for every module.
  */
 export function shareDraw(request: HostRequest, affinityHeader: string | null, salt: string): number {
-  const key = affinityHeader && request.headers.find(([name]) => name.toLowerCase() === affinityHeader)?.[1];
+  const key = affinityHeader && headerOf(request.headers, affinityHeader);
   return key ? (hash(`${salt}\n${key}`) / 2 ** 32) * 100 : Math.random() * 100;
 }
 

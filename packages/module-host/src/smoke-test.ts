@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { SmokeCheck } from '@hotswap/module-kit';
 import { LoadError, messageOf } from './errors.js';
-import type { HostRequest, HostResponse } from './http.js';
+import { readBody, type HostRequest, type HostResponse } from './http.js';
 
 const answerBytesMax = 1024 * 1024;
 
@@ -76,8 +76,8 @@ async function probe(
   );
   try {
     const text = JSON.stringify(request.json) as string | undefined;
-    const headers: [string, string][] = Object.entries(request.headers);
-    if (text !== undefined) headers.push(['content-type', 'application/json']);
+    const headers = Object.entries(request.headers).flatMap(([name, value]) => [name.toLowerCase(), value]);
+    if (text !== undefined) headers.push('content-type', 'application/json');
     const response = await send({
       method: request.method,
       url: new URL(request.path, 'http://localhost').href,
@@ -85,15 +85,7 @@ async function probe(
       body: text === undefined ? null : Readable.from([Buffer.from(text)]),
       signal: controller.signal,
     });
-    const pieces: Uint8Array[] = [];
-    let bytes = 0;
-    const { body } = response;
-    for await (const piece of body instanceof Uint8Array ? [body] : (body ?? [])) {
-      bytes += piece.length;
-      if (bytes > answerBytesMax) throw new Error(`the answer is longer than ${answerBytesMax} bytes.`);
-      pieces.push(piece);
-    }
-    return { status: response.status, text: Buffer.concat(pieces).toString('utf8') };
+    return { status: response.status, text: (await readBody(response, answerBytesMax)).toString('utf8') };
   } finally {
     clearTimeout(timer);
   }

@@ -10,6 +10,10 @@ export interface HostTiming {
   pingSeconds: number;
   /** Without a sign for so long an instance is ended. */
   stallSeconds: number;
+  /** After a spare was taken, until another is started: what was loaded into it goes first. */
+  spareSeconds: number;
+  /** For a spare to show that it is there; else another process is started. */
+  spareResponseSeconds: number;
   /** First pause before a failed release is tried again; doubles. */
   retrySeconds: number;
   /** The longest such pause; also that after failures which only a change elsewhere mends, and of a crash loop. */
@@ -25,6 +29,8 @@ export const defaultTiming: HostTiming = {
   stopSeconds: 10,
   pingSeconds: 1,
   stallSeconds: 10,
+  spareSeconds: 0.25,
+  spareResponseSeconds: 5,
   retrySeconds: 1,
   retrySecondsMax: 30,
   crashLoopCount: 3,

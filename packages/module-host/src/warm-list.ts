@@ -24,13 +24,17 @@ export class WarmList {
     for (const digest of resting) if (!this.#timers.has(digest)) this.#start(digest, warmSeconds, performance.now());
   }
 
+  /** Its time is over, or it is ended ahead of it; until it is not listed any more. */
+  expire(digest: string): void {
+    clearTimeout(this.#timers.get(digest)?.timer);
+    this.#timers.delete(digest);
+    this.#expired.add(digest);
+    this.onExpire();
+  }
+
   #start(digest: string, warmSeconds: number, since: number): void {
     const remaining = Math.max(0, since + warmSeconds * 1000 - performance.now());
-    const expire = () => {
-      this.#timers.delete(digest);
-      this.#expired.add(digest);
-      this.onExpire();
-    };
-    this.#timers.set(digest, { warmSeconds, since, timer: setTimeout(expire, remaining) });
+    const timer = setTimeout(() => this.expire(digest), remaining);
+    this.#timers.set(digest, { warmSeconds, since, timer });
   }
 }

@@ -22,7 +22,7 @@ function lightRequest({ pieces, ...head }: Asked): Request {
     pieces && new CreditedReceiver(new FrameWriter(new SocketWire(new PassThrough())), 1, () => undefined);
   for (const piece of pieces ?? []) receiver!.push(piece);
   receiver?.end();
-  return new LightRequest({ ...head, hasBody: pieces !== null }, receiver) as unknown as Request;
+  return new LightRequest(head, receiver) as unknown as Request;
 }
 
 function nativeRequest({ method, url, headers, pieces }: Asked): Request {

@@ -1,16 +1,29 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { HostFixture } from './host-fixture.js';
+import { HostFixture, isAlive } from './host-fixture.js';
 
 let fixture: HostFixture;
 beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 2 })));
 afterEach(() => fixture.close());
 
-const harmful = `import { openSync } from 'node:fs';
+const harmful = `import { openSync, readFile } from 'node:fs';
+import { lookup } from 'node:dns';
+import { scrypt } from 'node:crypto';
+import { promisify } from 'node:util';
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const harm = {
   '/numbers': () => { const all = []; for (;;) all.push(all.length); },
   '/map': () => { const all = new Map(); for (;;) all.set(all.size, all.size); },
   '/set': () => { const all = new Set(); for (;;) all.add(all.size); },
+  '/objects': () => { const all = []; for (;;) all.push({ text: 'x' + all.length }); },
+  '/arrays': () => { const all = []; for (;;) all.push([[all.length], [all.length]]); },
+  '/json': () => { const all = []; for (;;) all.push(JSON.parse('{"a":[1,2,3],"b":{"c":"d"}}')); },
+  '/promises': () => { const all = []; for (;;) all.push(new Promise(() => {})); },
+  '/buffers': async () => { for (const all = []; ; await pause(5)) all.push(Buffer.alloc(2 ** 23, 1)); },
   '/strings': () => { const all = []; for (;;) all.push(String(Math.random()).repeat(20)); },
+  '/throw': () => { throw new Error('no'); },
+  '/rejected': async () => { await null; throw new Error('no'); },
+  '/nothing': () => undefined,
+  '/never': () => new Promise(() => {}),
   '/stack': () => { const deeper = () => deeper() + 1; return deeper(); },
   '/exit': () => process.exit(0),
   '/abort': () => process.abort(),
@@ -19,11 +32,19 @@ const harm = {
   '/wasm': () => { const all = []; for (;;) { const memory = new WebAssembly.Memory({ initial: 256 }); new Uint8Array(memory.buffer).fill(1); all.push(memory); if (all.length % 4 === 0) return step(all); } },
   '/spin': () => { for (;;); },
   '/descriptors': () => { const all = []; try { for (let n = 0; n < 1e6; n++) all.push(openSync(new URL(import.meta.url))); } catch (error) { return new Response(error.code); } return new Response('none'); },
+  '/handles': () => { setInterval(() => {}, 10); process.stdin.resume(); process.on('SIGTERM', () => {}); return new Response('kept'); },
+  '/background': (ctx) => { ctx.waitUntil(new Promise(() => {})); return new Response('begun'); },
+  '/pool': async () => {
+    const work = [];
+    for (let n = 0; n < 60; n++) work.push(promisify(scrypt)('secret', 'salt' + n, 64), promisify(lookup)('localhost').catch(() => null), promisify(readFile)(new URL(import.meta.url)));
+    await Promise.all(work);
+    return new Response('done');
+  },
 };
 const step = async (all) => { for (;;) { await new Promise((r) => setTimeout(r, 20)); const memory = new WebAssembly.Memory({ initial: 256 }); new Uint8Array(memory.buffer).fill(1); all.push(memory); } };
-export default { fetch(request, env) {
+export default { fetch(request, env, ctx) {
   const what = harm[new URL(request.url).pathname];
-  return what ? what() : Response.json({ version: env.version, pid: process.pid });
+  return what ? what(ctx) : Response.json({ version: env.version, pid: process.pid });
 } };`;
 
 /** Does the harm while a neighbour is asked again and again; every one of the neighbour's answers has to be right. */
@@ -53,30 +74,64 @@ async function reachBoth(limits = {}) {
 }
 
 describe('A neighbour feels nothing of a module that', () => {
-  it.each(['/numbers', '/map', '/set', '/strings', '/exit', '/abort', '/throw-later', '/reject', '/wasm', '/spin'])(
-    'ends its instance by %s',
-    async (path) => {
-      const { shop, till } = await reachBoth();
-      const answers = await besideNeighbour(async () => {
-        await expect(fixture.get('shop', path)).rejects.toMatchObject({ code: 'module-failed', release: 'shop@1.0.0' });
-        await fixture.until('it is started again', () => fixture.instance(shop)?.state === 'Active');
-      });
-      expect(answers).toBeGreaterThan(5);
-      expect(fixture.instance(shop)).toMatchObject({ crashes: 1 });
-      expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
-      expect(
-        fixture.logs.some(
-          ({ release, source, message }) =>
-            release === 'shop@1.0.0' && source === 'host' && /^The process /.test(message),
-        ),
-      ).toBe(true);
-    },
-  );
+  it.each([
+    ...['/numbers', '/map', '/set', '/strings', '/objects', '/arrays', '/json', '/promises', '/buffers', '/wasm'],
+    ...['/exit', '/abort', '/throw-later', '/reject', '/spin'],
+  ])('ends its instance by %s, and is started again', async (path) => {
+    const { shop, till } = await reachBoth();
+    const answers = await besideNeighbour(async () => {
+      await expect(fixture.get('shop', path)).rejects.toMatchObject({ code: 'module-failed', release: 'shop@1.0.0' });
+      await fixture.until('it is started again', () => fixture.instance(shop)?.state === 'Active');
+    });
+    expect(answers).toBeGreaterThan(5);
+    expect(fixture.instance(shop)).toMatchObject({ crashes: 1 });
+    expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
+    expect(
+      fixture.logs.some(
+        ({ release, source, message }) =>
+          release === 'shop@1.0.0' && source === 'host' && /^The process /.test(message),
+      ),
+    ).toBe(true);
+  });
 
-  it('overflows its stack, which fails that request alone', async () => {
-    const { shop } = await reachBoth();
-    await besideNeighbour(() => expect(fixture.get('shop', '/stack')).rejects.toMatchObject({ code: 'module-failed' }));
+  it.each([
+    ['/stack', 'module-failed'],
+    ['/throw', 'module-failed'],
+    ['/rejected', 'module-failed'],
+    ['/nothing', 'module-failed'],
+    ['/never', 'deadline-exceeded'],
+  ])('fails one request by %s', async (path, code) => {
+    const { shop } = await reachBoth({ requestSeconds: 1 });
+    await besideNeighbour(() => expect(fixture.get('shop', path)).rejects.toMatchObject({ code }));
+    expect((await fixture.get('shop')).status).toBe(200);
     expect(fixture.instance(shop)).toMatchObject({ state: 'Active', crashes: 0 });
+  });
+
+  it.each(['/handles', '/background', '/never'])('does not let go of %s when it is replaced', async (path) => {
+    const { shop } = await reachBoth();
+    const { pid } = await fixture.json('shop');
+    const answer = fixture.get('shop', path).catch((error: unknown) => error);
+    if (path !== '/never') await answer;
+    await besideNeighbour(async () => {
+      await fixture.reach(fixture.release('shop@2.0.0', harmful), { policy: { warmSeconds: 0, drainSeconds: 1 } });
+      await fixture.until('the old one has ended', () => fixture.instance(shop) === undefined && !isAlive(pid));
+    });
+    const { cut } = fixture.report('shop').lastSwap!;
+    if (path === '/never') expect([cut, await answer]).toMatchObject([1, { code: 'module-failed' }]);
+    if (path === '/background')
+      expect(fixture.logs.some(({ message }) => /^Work given to waitUntil was cut/.test(message))).toBe(true);
+  });
+
+  it("uses its process' thread pool without end", async () => {
+    const { till } = await reachBoth();
+    let isOver = false;
+    const hog = fixture.get('shop', '/pool').finally(() => (isOver = true));
+    // What loads a release, in the kernel and in the instance, needs its own pool.
+    await besideNeighbour(() => fixture.reach(fixture.release('cart@1.0.0')));
+    expect(fixture.report('cart').active).not.toBeNull();
+    expect(isOver).toBe(false);
+    expect((await hog).text).toBe('done');
+    expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
   });
 
   it('uses up its file descriptors', async () => {

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { HostResponse } from '../src/index.js';
-import { bodyOf, HostFixture, readAll } from './host-fixture.js';
+import { readBody, type HostResponse } from '../src/index.js';
+import { bodyOf, HostFixture } from './host-fixture.js';
 
 let fixture: HostFixture;
 beforeEach(() => void (fixture = new HostFixture()));
@@ -75,7 +75,7 @@ describe('An exchange', () => {
     const pieces = Array.from({ length: 40 }, () => randomBytes(100_000));
     const { body } = await fixture.send('shop', '/echo', { method: 'POST', body: bodyOf(...pieces) });
     const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-    expect(sha(await readAll(body))).toBe(sha(Buffer.concat(pieces)));
+    expect(sha(await readBody({ body }))).toBe(sha(Buffer.concat(pieces)));
   });
 
   it('sends no faster than the reader reads', async () => {

@@ -12,11 +12,15 @@ import type {
 } from '@hotswap/agent-protocol';
 import type { Manifest } from '@hotswap/module-kit';
 import {
+  encloseIn,
   LoadError,
   ModuleHost,
+  readBody,
+  replyOf,
   type HostRequest,
   type HostResponse,
   type HostTiming,
+  type ModuleHostOptions,
   type ModuleLogEntry,
 } from '../src/index.js';
 
@@ -26,7 +30,10 @@ type ManifestParts = Partial<Omit<Manifest, 'limits' | 'permissions' | 'health'>
   health?: Partial<Manifest['health']>;
 };
 
-type SendInit = Partial<Omit<HostRequest, 'url' | 'body'>> & { body?: AsyncIterable<Uint8Array> | null };
+type SendInit = Partial<Omit<HostRequest, 'url' | 'body' | 'headers'>> & {
+  headers?: [string, string][];
+  body?: AsyncIterable<Uint8Array> | null;
+};
 
 export interface Answer {
   status: number;
@@ -51,11 +58,13 @@ export class HostFixture {
   readonly refusals = new Map<string, LoadError>();
   #manifests = new Map<string, Manifest>();
 
-  constructor(timing: Partial<HostTiming> = {}) {
+  constructor(timing: Partial<HostTiming> = {}, options: Partial<ModuleHostOptions> = {}) {
     symlinkSync(this.folder, this.linkedFolder);
     this.host = new ModuleHost({
       log: (entry) => this.logs.push(entry),
       onChange: () => undefined,
+      enclose: encloseIn(join(this.folder, '.instances')),
+      ...options,
       load: async (spec) => {
         this.loads.push(`${spec.module}@${spec.version}`);
         const refusal = this.refusals.get(spec.digest);
@@ -122,21 +131,22 @@ export class HostFixture {
     await this.until('settled', () => this.host.settled);
   }
 
-  send(route: string, path = '/', { body = null, ...init }: SendInit = {}): Promise<HostResponse> {
-    const signal = init.signal ?? new AbortController().signal;
-    return this.host.handle(route, {
+  send(route: string, path = '/', { body = null, headers = [], ...init }: SendInit = {}): Promise<HostResponse> {
+    const request: HostRequest = {
       method: 'GET',
-      headers: [],
+      signal: new AbortController().signal,
       ...init,
+      headers: headers.flatMap(([name, value]) => [name.toLowerCase(), value]),
       body: body && Readable.from(body),
       url: `http://localhost${path}`,
-      signal,
-    });
+    };
+    return replyOf((reply) => this.host.handle(route, request, reply));
   }
 
   async get(route: string, path = '/', init: Parameters<HostFixture['send']>[2] = {}): Promise<Answer> {
     const { status, headers, body, release } = await this.send(route, path, init);
-    return { status, headers, release, text: (await readAll(body)).toString('utf8') };
+    const pairs = headers.flatMap((name, at): [string, string][] => (at % 2 === 0 ? [[name, headers[at + 1]!]] : []));
+    return { status, headers: pairs, release, text: (await readBody({ body })).toString('utf8') };
   }
 
   async json<T = { version: string; pid: number }>(route: string, path = '/'): Promise<T> {
@@ -176,13 +186,6 @@ export class HostFixture {
     rmSync(this.linkedFolder);
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-export async function readAll(body: HostResponse['body']): Promise<Buffer> {
-  if (body instanceof Uint8Array) return Buffer.from(body);
-  const pieces: Uint8Array[] = [];
-  for await (const piece of body ?? []) pieces.push(piece);
-  return Buffer.concat(pieces);
 }
 
 export async function* bodyOf(...pieces: (string | Uint8Array)[]): AsyncGenerator<Uint8Array, void> {

@@ -16,7 +16,9 @@ const breakable = `export default { async fetch(request, env) {
   if (pathname === '/reject') Promise.reject(new Error('nobody looks'));
   if (pathname === '/spin') for (;;);
   if (pathname === '/garbage') (await import('node:fs')).writeSync(3, 'what a kernel never expects'.repeat(100));
-  if (pathname === '/buffers') globalThis.kept = Array.from({ length: 24 }, () => Buffer.alloc(10 * 2 ** 20, 1));
+  if (pathname === '/buffers')
+    for (globalThis.kept = []; kept.length < 24; await new Promise((resolve) => setTimeout(resolve, 10)))
+      kept.push(Buffer.alloc(10 * 2 ** 20, 1));
   if (pathname === '/heap') { const kept = []; for (;;) kept.push({ kept: [kept.length] }); }
   return Response.json({ version: env.version, pid: process.pid });
 } };`;
@@ -219,12 +221,12 @@ describe('The end', () => {
   it('of the kernel, however sudden, ends its instances', async () => {
     const spec = fixture.release('shop@1.0.0', plainModule);
     const program = `
-      import { ModuleHost } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
+      import { encloseIn, ModuleHost } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
       const spec = ${JSON.stringify(spec)};
-      const manifest = { entry: 'module.js', route: 'shop', smoke: [], health: { path: null, timeoutSeconds: 5 },
+      const manifest = { isolation: 'process', entry: 'module.js', route: 'shop', smoke: [], health: { path: null, timeoutSeconds: 5 },
         limits: { memoryMiB: 64, requestSeconds: 30, requestBodyMiB: 1, inFlight: 10 },
         permissions: { network: false, fileRead: [], fileWrite: [], childProcess: false } };
-      const host = new ModuleHost({ log() {}, onChange() { const pid = host.reports()[0]?.active && host.reports()[0].instances[0].pid; if (pid) console.log(pid); },
+      const host = new ModuleHost({ enclose: encloseIn(${JSON.stringify(join(fixture.folder, '.kernel'))}), log() {}, onChange() { const pid = host.reports()[0]?.active && host.reports()[0].instances[0].pid; if (pid) console.log(pid); },
         load: async () => ({ spec, manifest, directory: ${JSON.stringify(fixture.directoryOf(spec))}, environment: 'QA', node: 'n', secretsDirectory: null }) });
       host.apply([{ module: 'shop', active: spec, candidate: null, candidatePercent: 0, warm: [], fallback: null, traceparent: null, policy: { warmSeconds: 1, drainSeconds: 1 } }]);`;
     const kernel = spawn(process.execPath, ['--input-type=module', '-e', program], {

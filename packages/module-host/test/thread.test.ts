@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { bodyOf, HostFixture, readAll } from './host-fixture.js';
+import { readBody } from '../src/index.js';
+import { bodyOf, HostFixture } from './host-fixture.js';
 
 let fixture: HostFixture;
 beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 1 })));
@@ -26,7 +27,7 @@ describe('An instance in a thread', () => {
     expect(await fixture.json('shop')).toEqual({ version: '1.0.0', pid: process.pid, env: [] });
     const body = Buffer.from(Array.from({ length: 500_000 }, (_, index) => index % 251));
     const echo = await fixture.send('shop', '/echo', { method: 'POST', body: bodyOf(body) });
-    expect((await readAll(echo.body)).equals(body)).toBe(true);
+    expect((await readBody(echo)).equals(body)).toBe(true);
     await fixture.reach(two);
     expect(await fixture.json('shop')).toMatchObject({ version: '2.0.0' });
     await fixture.until('the first has ended', () => fixture.report('shop').instances.length === 1);

@@ -1,8 +1,9 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { batchBytesMax } from '../src/wire/batch.js';
 import { CreditedReceiver, windowBytes } from '../src/wire/credit.js';
-import { frameBytesMax, frameTypes, ProtocolError } from '../src/wire/frame.js';
+import { frameTypes, ProtocolError, type Frame } from '../src/wire/frame.js';
 import { FrameReader } from '../src/wire/frame-reader.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
 import { SocketWire } from '../src/wire/wire.js';
@@ -15,40 +16,103 @@ function bytesOf(write: (writer: FrameWriter) => void): Buffer {
   return (stream.read() as Buffer | null) ?? Buffer.alloc(0);
 }
 
+/** The frames, and after which of them a batch ended. */
+function read(bytes: Buffer, sizes: number[]): { frames: Frame[]; ends: number[] } {
+  const frames: Frame[] = [];
+  const ends: number[] = [];
+  const reader = new FrameReader(
+    batchBytesMax,
+    (frame) => frames.push(frame),
+    () => ends.push(frames.length),
+  );
+  for (let at = 0, turn = 0; at < bytes.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? bytes.length;
+    reader.push(bytes.subarray(at, (at += size)));
+  }
+  return { frames, ends };
+}
+
+const frame: fc.Arbitrary<Frame> = fc.record({
+  type: fc.constantFrom(...Object.values(frameTypes)),
+  id: fc.nat({ max: 2 ** 30 - 1 }),
+  head: fc.stringMatching(/^[\x00-\xff]{0,60}$/),
+  body: fc.oneof(
+    fc.constant(null),
+    fc.stringMatching(/^[\x00-\x7f]{0,60}$/),
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+  ),
+  isLast: fc.boolean(),
+});
+
 describe('Frames', () => {
-  it('come out as they went in, however the stream is cut', () => {
-    const frame = fc.record({
-      type: fc.constantFrom(...Object.values(frameTypes)),
-      id: fc.nat({ max: 2 ** 32 - 1 }),
-      payload: fc.uint8Array({ maxLength: 300 }),
-    });
+  it('come out as they went in, however many are in a batch and however the stream is cut', () => {
     fc.assert(
       fc.property(
-        fc.array(frame, { minLength: 1, maxLength: 20 }),
+        fc.array(fc.array(frame, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 5 }),
         fc.array(fc.integer({ min: 1, max: 400 })),
-        (frames, sizes) => {
-          const bytes = bytesOf((writer) => frames.forEach(({ type, id, payload }) => writer.write(type, id, payload)));
-          const read: unknown[] = [];
-          const reader = new FrameReader(frameBytesMax, ({ type, id, payload }) =>
-            read.push({ type, id, payload: new Uint8Array(payload) }),
+        (batches, sizes) => {
+          const bytes = batches.map((frames) =>
+            bytesOf((writer) =>
+              frames.forEach(({ type, id, head, body, isLast }) => writer.write(type, id, head, body, isLast)),
+            ),
           );
-          for (let at = 0, turn = 0; at < bytes.length; turn++) {
-            const size = sizes[turn % sizes.length] ?? bytes.length;
-            reader.push(bytes.subarray(at, (at += size)));
-          }
-          expect(read).toEqual(frames);
+          const { frames, ends } = read(Buffer.concat(bytes), sizes);
+          expect(frames).toEqual(batches.flat());
+          expect(ends).toEqual(batches.map((_, at) => batches.slice(0, at + 1).flat().length));
         },
       ),
     );
   });
 
-  it('of an unknown type or a length beyond the limit are refused', () => {
-    const reader = () => new FrameReader(1000, () => undefined);
-    expect(() => reader().push(Buffer.from('what a kernel never expects'))).toThrow(ProtocolError);
-    expect(() => reader().push(bytesOf((writer) => writer.write(frameTypes.body, 1, new Uint8Array(2000))))).toThrow(
-      ProtocolError,
+  it('are not kept back until the turn ends once there are many bytes of them', () => {
+    const stream = new PassThrough({ highWaterMark: 2 ** 24 });
+    const writer = new FrameWriter(new SocketWire(stream));
+    writer.write(frameTypes.body, 1, '', new Uint8Array(10_000));
+    expect(stream.readableLength).toBe(0);
+    writer.write(frameTypes.body, 2, '', new Uint8Array(60_000));
+    expect(read(stream.read() as Buffer, []).frames.map(({ id }) => id)).toEqual([1, 2]);
+  });
+
+  it('of an unknown type, longer than their batch, or in a batch beyond the limit are refused', () => {
+    const refuse = (bytes: Buffer, bytesMax = batchBytesMax) =>
+      expect(() => new FrameReader(bytesMax, () => undefined).push(bytes)).toThrow(ProtocolError);
+    const good = () => bytesOf((writer) => writer.write(frameTypes.body, 1, 'head', new Uint8Array(2000)));
+    const spoilt = (at: number, value: number) => {
+      const bytes = good();
+      bytes.writeUInt32LE(value, at);
+      return bytes;
+    };
+    expect(read(good(), []).frames).toHaveLength(1);
+    refuse(Buffer.from('what a kernel never expects'));
+    refuse(good(), 1000);
+    // Number of frames; bytes of text; type; bytes of the head and of the body.
+    for (const [at, value] of [
+      [4, 1000],
+      [8, 3000],
+      [12, 99],
+      [20, 5],
+      [24, 2001],
+    ] as const)
+      refuse(spoilt(at, value));
+  });
+
+  it('cut anywhere or with any byte changed are read or refused, and never more than was sent', () => {
+    const batch = bytesOf((writer) => {
+      writer.write(frameTypes.response, 1, '200\na\nb', 'text');
+      writer.write(frameTypes.body, 2, '', new Uint8Array([1, 2, 3]), false);
+    });
+    fc.assert(
+      fc.property(fc.nat({ max: batch.length - 1 }), fc.nat({ max: 255 }), (at, value) => {
+        const bytes = Buffer.from(batch);
+        bytes[at] = value;
+        try {
+          for (const { head, body } of read(bytes, []).frames)
+            expect(head.length + (body?.length ?? 0)).toBeLessThanOrEqual(batch.length);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ProtocolError);
+        }
+      }),
     );
-    expect(() => reader().push(Buffer.from([0, 0, 0, 5, 99, 0, 0, 0, 1]))).toThrow(ProtocolError);
   });
 
   it('of a body beyond the credit are refused', () => {

@@ -24,7 +24,7 @@ export class ControlPlaneError extends Error {
 
   /** The node was taken out of its cluster for good. */
   get decommissioned(): boolean {
-    return this.status === 410;
+    return this.status === 410 && this.code === 'decommissioned';
   }
 
   /** The control plane does not know this node, or not by this secret: it has to join again. */

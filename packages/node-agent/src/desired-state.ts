@@ -54,6 +54,11 @@ export class DesiredState {
     return this.isDiverged;
   }
 
+  /** Boot id of the process that is to leave its traffic; null: none. */
+  get drainedBootId(): string | null {
+    return this.document?.drainedBootId ?? null;
+  }
+
   get assignments(): readonly ModuleAssignment[] {
     return this.inForce;
   }

@@ -6,6 +6,9 @@ import { writeFileAtomically } from './write-file-atomically.js';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** The node of this directory was taken out of its cluster. */
+export class DecommissionedError extends Error {}
+
 /**
  * Who this node is: an id that lives as long as its directory, a boot id that lives as long as this process and begins with the number of its start, and
  * the secret the control plane gave it (file mode 0600).
@@ -14,11 +17,16 @@ export class Identity {
   private constructor(
     readonly nodeId: string,
     readonly bootId: string,
+    private readonly environment: EnvironmentName,
+    private readonly file: string,
     private readonly secretFile: string,
     private heldSecret: string | null,
   ) {}
 
-  /** Reads the identity kept in `directory`, or makes a new one. Throws where the directory is another environment's, or damaged. */
+  /**
+   * Reads the identity kept in `directory`, or makes a new one. Throws where the directory is another environment's or damaged, and a
+   * DecommissionedError where its node was decommissioned.
+   */
   static async load(directory: string, environment: EnvironmentName): Promise<Identity> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const file = join(directory, 'node.json');
@@ -28,15 +36,19 @@ export class Identity {
     if (kept === null) {
       const nodeId = randomUUID();
       await writeFileAtomically(file, `${JSON.stringify({ nodeId, environment })}\n`);
-      return new Identity(nodeId, bootId, secretFile, null);
+      return new Identity(nodeId, bootId, environment, file, secretFile, null);
     }
     const identity = parseIdentity(kept, file);
     if (identity.environment !== environment)
       throw new Error(
         `${directory} belongs to a node of ${identity.environment}, but HOTSWAP_ENVIRONMENT is ${environment}: give this node another HOTSWAP_NODE_DIR`,
       );
+    if (identity.decommissionedAt !== null)
+      throw new DecommissionedError(
+        `this node was decommissioned at ${identity.decommissionedAt}: empty ${directory} to have it join as a new one`,
+      );
     const secret = await readIfPresent(secretFile);
-    return new Identity(identity.nodeId, bootId, secretFile, secret?.trim() || null);
+    return new Identity(identity.nodeId, bootId, environment, file, secretFile, secret?.trim() || null);
   }
 
   /** Bearer token of this node; null before its first join. */
@@ -50,13 +62,27 @@ export class Identity {
     this.heldSecret = secret;
     await writeFileAtomically(this.secretFile, `${secret}\n`, 0o600);
   }
+
+  /** A later process of this directory does not serve what an earlier one kept, nor ask again. */
+  async keepDecommissioned(): Promise<void> {
+    const { nodeId, environment } = this;
+    const decommissionedAt = new Date().toISOString();
+    await writeFileAtomically(this.file, `${JSON.stringify({ nodeId, environment, decommissionedAt })}\n`);
+  }
 }
 
-function parseIdentity(text: string, file: string): { nodeId: string; environment: string } {
+interface KeptIdentity {
+  nodeId: string;
+  environment: string;
+  decommissionedAt: string | null;
+}
+
+function parseIdentity(text: string, file: string): KeptIdentity {
   try {
-    const { nodeId, environment } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof nodeId === 'string' && uuid.test(nodeId) && typeof environment === 'string')
-      return { nodeId, environment };
+    const { nodeId, environment, decommissionedAt = null } = JSON.parse(text) as Record<string, unknown>;
+    const isKnown = typeof nodeId === 'string' && uuid.test(nodeId) && typeof environment === 'string';
+    if (isKnown && (decommissionedAt === null || typeof decommissionedAt === 'string'))
+      return { nodeId, environment, decommissionedAt };
   } catch {
     // Told below, with the file's name.
   }

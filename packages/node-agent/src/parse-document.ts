@@ -1,8 +1,16 @@
-import type { JsonObject, ModuleAssignment, ModulePolicy, NodeDocument, ReleaseSpec } from '@hotswap/agent-protocol';
+import type {
+  JsonObject,
+  ModuleAssignment,
+  ModulePolicy,
+  NodeDocument,
+  ProbeOrder,
+  ReleaseSpec,
+} from '@hotswap/agent-protocol';
 
 const digest = /^sha256:[0-9a-f]{64}$/;
 const moduleName = /^[a-z0-9-]{1,100}$/;
 const modulesMax = 1_000;
+const probesPerSecondMax = 100;
 
 /** A document that does not have the protocol's shape; the message names the field. */
 export class DocumentError extends Error {}
@@ -15,7 +23,13 @@ export function parseDocument(value: unknown): NodeDocument {
   );
   const names = new Set(modules.map((assignment) => assignment.module));
   if (names.size < modules.length) throw new DocumentError('modules names one module twice');
-  return { epoch: count(document.epoch, 'epoch'), revision: count(document.revision, 'revision'), modules };
+  const drainedBootId = document.drainedBootId ?? null;
+  return {
+    epoch: count(document.epoch, 'epoch'),
+    revision: count(document.revision, 'revision'),
+    modules,
+    ...(drainedBootId !== null && { drainedBootId: text(drainedBootId, 'drainedBootId') }),
+  };
 }
 
 function parseAssignment(value: unknown, at: string): ModuleAssignment {
@@ -29,10 +43,20 @@ function parseAssignment(value: unknown, at: string): ModuleAssignment {
     candidate: releaseOrNull(entry.candidate, `${at}.candidate`),
     candidatePercent: quantity(entry.candidatePercent, `${at}.candidatePercent`, 100),
     twin: flag(entry.twin ?? false, `${at}.twin`),
+    ...(entry.probe !== undefined && { probe: parseProbe(entry.probe, `${at}.probe`) }),
     warm: list(entry.warm, `${at}.warm`, 100).map((each, index) => parseRelease(each, `${at}.warm[${index}]`)),
     fallback: releaseOrNull(entry.fallback, `${at}.fallback`),
     policy: parsePolicy(entry.policy, `${at}.policy`),
     traceparent,
+  };
+}
+
+function parseProbe(value: unknown, at: string): ProbeOrder {
+  const probe = object(value, at);
+  return {
+    id: text(probe.id, `${at}.id`),
+    requestsPerSecond: quantity(probe.requestsPerSecond, `${at}.requestsPerSecond`, probesPerSecondMax),
+    requestsMax: count(probe.requestsMax, `${at}.requestsMax`),
   };
 }
 

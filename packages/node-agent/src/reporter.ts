@@ -9,10 +9,13 @@ const coalesceMs = 25;
 const undeliveredCountMax = 60;
 
 /** What is true of the node now; sent with each report as it is at that time. */
-export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'diverged' | 'modules'>;
+export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'diverged' | 'modules' | 'memory'>;
 
 /** One closed interval: counts that are delivered once, under a sequence number of their own, and the state at its end. */
-interface Interval extends Pick<NodeReport, 'sequence' | 'state' | 'intervalSeconds' | 'traffic' | 'process'> {
+interface Interval extends Pick<
+  NodeReport,
+  'sequence' | 'state' | 'intervalSeconds' | 'traffic' | 'probes' | 'process'
+> {
   endedAtMs: number;
 }
 
@@ -24,6 +27,7 @@ export interface ReporterOptions {
   state(): ReportedNodeState;
   status(): NodeStatus;
   takeTraffic(): TrafficSample[];
+  takeProbes(): TrafficSample[];
   /** Each interval's traffic, once, as it is closed. */
   onTraffic(traffic: readonly TrafficSample[]): void;
   send(report: NodeReport, signal: AbortSignal): Promise<void>;
@@ -107,6 +111,7 @@ export class Reporter {
     const intervalSeconds = (now - this.intervalStartedAtMs) / 1000;
     this.intervalStartedAtMs = now;
     const traffic = this.options.takeTraffic();
+    const probes = this.options.takeProbes();
     this.options.onTraffic(traffic);
     this.undelivered.push({
       sequence: ++this.sequence,
@@ -114,6 +119,7 @@ export class Reporter {
       intervalSeconds,
       endedAtMs: now,
       traffic,
+      ...(probes.length > 0 && { probes }),
       process: this.options.figures.take(),
     });
     while (this.undelivered.length > undeliveredCountMax) {

@@ -22,6 +22,8 @@ export interface SimulatedVersion {
   module: string;
   version: string;
   artifact: string;
+  /** Digest of its release: nobody configures it. */
+  release: string;
   behaviour: Behaviour;
   /** How long its process takes to load and start. */
   startMilliseconds: number;

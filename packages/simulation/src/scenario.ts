@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { defaultPolicy, environments, strategyNames, type EnvironmentName, type Policy } from '@hotswap/domain';
+import { describeRelease } from '@hotswap/orchestrator';
 import type { Behaviour, SimulatedVersion } from './behaviour.js';
 import type { Random } from './runtime/random.js';
 
@@ -100,10 +101,13 @@ export function drawPolicy(random: Random, environment: EnvironmentName): Policy
 function drawVersions(random: Random, module: string): SimulatedVersion[] {
   return Array.from({ length: versionsPerModule }, (_, index) => {
     const version = `${index + 1}.0.0`;
+    const artifact = `sha256:${createHash('sha256').update(`${module}@${version}`).digest('hex')}`;
+    const contents = { module, version, artifact, configurationRevision: 0, configuration: {} };
     return {
       module,
       version,
-      artifact: `sha256:${createHash('sha256').update(`${module}@${version}`).digest('hex')}`,
+      artifact,
+      release: describeRelease(contents).digest,
       behaviour: index === 0 ? { kind: 'good' } : drawBehaviour(random),
       startMilliseconds: random.chance(0.1) ? random.between(2000, 4000) : random.between(30, 600),
     };

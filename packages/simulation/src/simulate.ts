@@ -56,8 +56,8 @@ export async function simulate(seed: number, composition: Composition): Promise<
         tell(world, before, after);
       },
       onBooted: (node) => nodes.onBooted(node),
-      onSpawned: (node, instance) => nodes.onSpawned(node, instance),
-      onFault: (node, instance) => nodes.onFault(node, instance),
+      onLoaded: (node, version) => nodes.onLoaded(node, version),
+      onFault: (node, version) => nodes.onFault(node, version),
       onObserved: (node) => {
         nodes.onObserved(node);
         rolling.onObserved(node);

@@ -19,7 +19,8 @@ const defaultLimits: CacheLimits = { bytesMax: 1024 ** 3, artifactCountMax: 50 }
 
 /**
  * Artifacts by digest, on disk: `artifacts/<hex>/` holds an artifact as it was fetched, with its bundles, for restarts without the control plane;
- * `unpacked/<pid>-<boot id>/<hex>/` its files, unpacked anew by each process, so that nothing that was written beside is ever run.
+ * `unpacked/<pid>-<boot id>/<hex>/` its files, unpacked anew by each process, so that nothing that was written beside is ever run. The folders that instances
+ * run from lie beside these.
  */
 export class ArtifactCache {
   private readonly artifactsDirectory: string;
@@ -36,6 +37,11 @@ export class ArtifactCache {
   ) {
     this.artifactsDirectory = join(nodeDirectory, 'artifacts');
     this.unpackedDirectory = join(nodeDirectory, 'unpacked', `${process.pid}-${bootId}`);
+  }
+
+  /** For the folders that instances run from. */
+  get instancesDirectory(): string {
+    return join(this.unpackedDirectory, 'instances');
   }
 
   /** Makes the folders and clears what processes that have ended left behind. `onDamaged` hears of files that are not what they were. */

@@ -16,15 +16,15 @@ const ownToConnection = new Set([
 ]);
 
 /**
- * The headers that a module sees: without those of the connection, and with where the request came from: the peer is appended to
+ * The headers that a module sees, names and values in turn: without those of the connection, and with where the request came from: the peer is appended to
  * `x-forwarded-for`; `x-forwarded-proto` and `x-forwarded-host` of a balancer before the node stay.
  */
-export function forwardedHeaders(request: IncomingMessage): [string, string][] {
+export function forwardedHeaders(request: IncomingMessage): string[] {
   const { rawHeaders, headers, socket } = request;
   const { connection } = headers;
   const isPlain = connection === undefined || connection === 'keep-alive' || connection === 'close';
   const named = isPlain ? null : namedByConnection(connection);
-  const forwarded: [string, string][] = [];
+  const forwarded: string[] = [];
   let forwardedFor = '';
   let isProtoKnown = false;
   let isHostKnown = false;
@@ -38,12 +38,12 @@ export function forwardedHeaders(request: IncomingMessage): [string, string][] {
     }
     isProtoKnown ||= name === 'x-forwarded-proto';
     isHostKnown ||= name === 'x-forwarded-host';
-    forwarded.push([name, value]);
+    forwarded.push(name, value);
   }
   const peer = socket.remoteAddress ?? 'unknown';
-  forwarded.push(['x-forwarded-for', forwardedFor ? `${forwardedFor}, ${peer}` : peer]);
-  if (!isProtoKnown) forwarded.push(['x-forwarded-proto', 'http']);
-  if (!isHostKnown && headers.host) forwarded.push(['x-forwarded-host', headers.host]);
+  forwarded.push('x-forwarded-for', forwardedFor ? `${forwardedFor}, ${peer}` : peer);
+  if (!isProtoKnown) forwarded.push('x-forwarded-proto', 'http');
+  if (!isHostKnown && headers.host) forwarded.push('x-forwarded-host', headers.host);
   return forwarded;
 }
 

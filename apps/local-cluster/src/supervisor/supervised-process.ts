@@ -22,6 +22,8 @@ export interface ProcessPlan {
   endSteps: EndSteps;
   /** What of the output a person at the terminal should see; null: nothing of this line. */
   surface: (line: string) => { level: 'warn' | 'error'; message: string } | null;
+  /** Asked after an end with code 0: why it is not to be started again; null, or left out: it is. */
+  isOver?: () => string | null;
 }
 
 const backoffFirstSeconds = 0.25;
@@ -99,19 +101,27 @@ export class SupervisedProcess {
       closeSync(output);
     }
     const child = this.child;
-    const ended = (how: string) => {
+    const ended = (how: string, code: number | null) => {
       if (this.child !== child) return;
       this.child = null;
       this.identity = null;
-      if (!this.ending) this.restartAfter(how, (performance.now() - startedAt) / 1000);
+      if (this.ending) return;
+      const because = code === 0 ? (plan.isOver?.() ?? null) : null;
+      if (because === null) this.restartAfter(how, (performance.now() - startedAt) / 1000);
+      else this.leaveEnded(because);
     };
-    child.once('error', (error) => ended(`could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => ended(`ended unasked ${signal ? `by ${signal}` : `with code ${code}`}`));
+    child.once('error', (error) => ended(`could not be started: ${error.message}`, null));
+    child.once('exit', (code, signal) => ended(`ended unasked ${signal ? `by ${signal}` : `with code ${code}`}`, code));
     // Nothing here waits for the child's descriptors or keeps the launcher alive for it: ending is explicit.
     if (child.pid === undefined) return;
     this.identity = identifyProcess(child.pid);
     if (this.identity !== null) writePidFile(plan.pidFile, this.identity);
     this.log.debug(`started, pid ${child.pid}`);
+  }
+
+  private leaveEnded(because: string): void {
+    removePidFile(this.plan.pidFile);
+    this.log.warn(`${because}; it is not started again`);
   }
 
   private restartAfter(how: string, ranSeconds: number): void {

@@ -59,6 +59,21 @@ describe('SupervisedProcess', () => {
   const output = () => (existsSync(join(folder, 'child.log')) ? readFileSync(join(folder, 'child.log'), 'utf8') : '');
   const pidInFile = () => readPidFile(join(folder, 'child.pid'))?.pid ?? null;
 
+  it('leaves a child ended that says by its end that it is over, and only then', async () => {
+    let why: string | null = null;
+    const supervised = start({ ...planOf('process.exit(0)'), isOver: () => why });
+    await waitFor('it to be started again', () => logged.some((line) => line.includes('starting again')) || null);
+    why = 'it was taken out';
+    await waitFor('it to be left', () => logged.some((line) => line.includes('it was taken out')) || null);
+    expect([supervised.pid, pidInFile()]).toEqual([null, null]);
+    const count = logged.length;
+    await supervised.end();
+    expect(logged).toHaveLength(count);
+
+    const failing = start({ ...planOf('process.exit(3)'), isOver: () => why });
+    await waitFor('it to be started again', () => (failing.failedStarts > 1 ? true : null));
+  });
+
   it('starts a killed child again, with a new pid in its file, and ends it for good', async () => {
     const supervised = start(planOf(idle));
     const first = supervised.pid ?? 0;

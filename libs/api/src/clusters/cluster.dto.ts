@@ -2,7 +2,6 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import {
   environments,
   nodeStates,
-  strategyNames,
   type ClusterStatus,
   type EnvironmentCluster,
   type EnvironmentName,
@@ -51,7 +50,7 @@ export class ClusterDto {
   @ApiProperty({ enum: environments, example: 'Production' })
   environment!: EnvironmentName;
 
-  @ApiProperty({ enum: strategyNames, example: 'Canary' })
+  @ApiProperty({ example: 'Canary' })
   strategy!: StrategyName;
 
   @ApiProperty({ enum: ['Healthy', 'Progressing', 'Degraded', 'Empty'], example: 'Healthy' })

@@ -1,15 +1,16 @@
-import { Body, Controller, Get, Headers, Param, Put, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, HttpCode, Logger, Param, Put, Query, Req, Res } from '@nestjs/common';
 import { ApiExtraModels, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { environments, type EnvironmentName, type Policy } from '@hotswap/domain';
-import { ClusterStore, type VersionedPolicy } from '@hotswap/orchestrator';
+import { ClusterStore, StrategyRegistry, type VersionedPolicy } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { matchesTag } from '../http/entity-tags.js';
+import { inProgress } from '../deployments/in-progress.js';
+import { matchesTag, tagOf } from '../http/entity-tags.js';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
 import { documentOrStream } from '../streams/document-or-stream.js';
 import { EventStreams } from '../streams/event-streams.js';
 import { wantsEvents } from '../streams/wants-events.js';
-import { EnvironmentPipe } from '../validation/path-parameters.js';
+import { EnvironmentPipe, ModuleNamePipe } from '../validation/path-parameters.js';
 import { ClusterDto, ClusterListDto, ClusterWithNodesDto, showCluster, showNodes } from './cluster.dto.js';
 import { ClusterMetrics } from './cluster-metrics.js';
 import { ClusterMetricsDto, MetricsQuery } from './metrics.dto.js';
@@ -23,10 +24,13 @@ const environment = { name: 'environment', enum: environments, description: 'Rea
 @ApiTags('Clusters')
 @Controller('api/v1/clusters')
 export class ClustersController {
+  private readonly logger = new Logger(ClustersController.name);
+
   constructor(
     private readonly clusters: ClusterStore,
     private readonly metrics: ClusterMetrics,
     private readonly streams: EventStreams,
+    private readonly strategies: StrategyRegistry,
   ) {}
 
   @Get()
@@ -74,6 +78,38 @@ export class ClustersController {
     this.streams.open(reply, this.metrics.follow(name, query));
   }
 
+  @Delete(':environment/modules/:name')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'removeModule',
+    summary: 'Take a module off an environment',
+    description:
+      'Its nodes drain and unload it. There is nothing to roll back to afterwards: deploy it to have it again.',
+  })
+  @ApiParam(environment)
+  @ApiParam({ name: 'name', example: 'payment-processor' })
+  @ApiResponse({
+    status: 202,
+    type: ClusterWithNodesDto,
+    description: 'The environment, whose nodes unload the module.',
+  })
+  @ApiWriteProblems('environment-not-found', 'module-not-found', 'deployment-in-progress')
+  async removeModule(
+    @Param('environment', EnvironmentPipe) name: EnvironmentName,
+    @Param('name', ModuleNamePipe) module: string,
+  ): Promise<ClusterWithNodesDto> {
+    const outcome = await this.clusters.removeModule(name, module);
+    switch (outcome.kind) {
+      case 'deployment-in-progress':
+        throw inProgress(outcome.id);
+      case 'not-there':
+        throw new Problem('module-not-found', `${name} does not run ${module}`);
+      case 'removed':
+        this.logger.warn(`${module} was taken off ${name} by request`);
+        return this.get(name);
+    }
+  }
+
   @Get(':environment/policy')
   @ApiOperation({ operationId: 'getPolicy', summary: 'How an environment takes new releases' })
   @ApiParam(environment)
@@ -104,9 +140,15 @@ export class ClustersController {
   ): Promise<Policy> {
     if (ifMatch === undefined)
       throw new Problem('precondition-required', 'Send If-Match with the ETag of the policy that this one replaces');
+    const strategy = this.strategies.find(body.strategy);
+    if (!strategy) {
+      const message = `must be one of ${this.strategies.names.join(', ')}`;
+      throw Problem.invalid([{ pointer: '/strategy', message }]);
+    }
     const { revision } = await this.clusters.policy(name);
+    const policy = { ...body, strategy: strategy.name };
     const replaced = matchesTag(ifMatch, tagOf(revision))
-      ? await this.clusters.replacePolicy(name, body, revision)
+      ? await this.clusters.replacePolicy(name, policy, revision)
       : null;
     if (replaced) return answerPolicy(reply, replaced);
     throw new Problem(
@@ -128,8 +170,4 @@ export class ClustersController {
 function answerPolicy(reply: FastifyReply, { policy, revision }: VersionedPolicy): Policy {
   reply.header('etag', tagOf(revision));
   return policy;
-}
-
-function tagOf(revision: number): string {
-  return `"${revision}"`;
 }

@@ -19,6 +19,7 @@ const daySeconds = 86_400;
 // A number since OpenAPI 3.1; Nest's types still say boolean.
 const positive = { exclusiveMinimum: 0 } as object;
 const stepCountMax = 20;
+const strategyName = /^[A-Za-z][A-Za-z0-9-]{0,49}$/;
 const countOrPercent = /^(\d{1,4}|(100|\d{1,2})%)$/;
 const countOrPercentMessage = { message: 'must be a count such as "1" or a share such as "25%"' };
 
@@ -47,6 +48,13 @@ export class CanaryStepDto implements CanaryStep {
   @NotBelow('minimumSeconds')
   @Amount({ max: daySeconds })
   maximumSeconds!: number;
+
+  @ApiPropertyOptional({
+    default: false,
+    description: 'It goes on only when a person promotes it; after 24 h without one it is taken back.',
+  })
+  @IsBoolean({ message: 'must be true or false' })
+  pause: boolean = false;
 }
 
 @ApiSchema({ name: 'CanaryAnalysis', description: 'How target and stable are compared while both serve.' })
@@ -296,8 +304,12 @@ export class ExternalCheckDto {
 
 @ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
 export class PolicyDto implements Policy {
-  @ApiProperty({ enum: strategyNames, example: 'Canary' })
-  @OneOf(strategyNames)
+  @ApiProperty({
+    pattern: strategyName.source,
+    description: `${strategyNames.join(', ')}, or one that was added to this control plane; read case-insensitively.`,
+    example: 'Canary',
+  })
+  @Matches(strategyName, { message: 'must be the name of a strategy, of letters, digits and -' })
   strategy!: StrategyName;
 
   @ApiProperty({ type: CanaryPolicyDto })

@@ -35,8 +35,8 @@ export class ListDeploymentsQuery extends PageQuery {
   to?: Date;
 }
 
-/** What every request to change a deployment's way may say. */
-@ApiSchema({ name: 'DeploymentRequest' })
+/** What every request to change a deployment's way, or to drain a node, may say. */
+@ApiSchema({ name: 'RequestReason' })
 export class WithReasonDto {
   @ApiPropertyOptional({ type: 'string', nullable: true, maxLength: 2000, example: 'Wrong version' })
   @IsOptional()

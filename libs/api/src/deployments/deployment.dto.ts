@@ -3,15 +3,20 @@ import {
   deploymentStatuses,
   environments,
   isoInstant,
+  outcomeOf,
+  outcomeOfStage,
+  outcomes,
   progressPercent,
+  rollbackOf,
   stageStatuses,
-  strategyNames,
   type DeploymentStatus,
   type EnvironmentName,
   type Instant,
+  type Outcome,
   type Reason,
   type Stage,
   type StageName,
+  type StageRollback,
   type StageStatus,
   type StrategyName,
 } from '@hotswap/domain';
@@ -59,6 +64,34 @@ export class NodeProgressDto {
   failed!: number;
 }
 
+@ApiSchema({
+  name: 'Rollback',
+  description:
+    'How it was taken back. A flip to a release that was still started takes milliseconds; other nodes have to start it first.',
+})
+export class RollbackDto {
+  @ApiProperty({ ...instant, description: 'When it was decided; every touched node was told with the same commit.' })
+  decidedAt!: string;
+
+  @ApiProperty({ ...instant, nullable: true, description: 'When the last of its nodes had said that it is back.' })
+  confirmedAt!: string | null;
+
+  @ApiProperty({ type: Number, nullable: true, minimum: 0, description: 'From one to the other.', example: 0.084 })
+  seconds!: number | null;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Live nodes that had to go back.', example: 5 })
+  nodes!: number;
+
+  @ApiProperty({ type: 'integer', minimum: 0, description: 'Of these, nodes for which it was a flip.', example: 5 })
+  warmNodes!: number;
+}
+
+const outcome = {
+  enum: [...outcomes, null],
+  nullable: true,
+  example: 'Promoted',
+};
+
 const noReason = { type: 'object', maxProperties: 0, description: 'There is none.' } as const;
 
 @ApiExtraModels(ReasonDto)
@@ -81,8 +114,8 @@ export class StageDto {
 
   @ApiPropertyOptional({
     type: 'string',
-    enum: strategyNames,
     nullable: true,
+    example: 'Canary',
     description: 'Of Deploy; null before it starts.',
   })
   strategy?: StrategyName | null;
@@ -98,6 +131,26 @@ export class StageDto {
 
   @ApiPropertyOptional({ type: NodeProgressDto, nullable: true, description: 'Of Deploy; null before it starts.' })
   nodes?: NodeProgressDto | null;
+
+  @ApiPropertyOptional({
+    type: Number,
+    nullable: true,
+    minimum: 0,
+    description:
+      'Of a BlueGreen Deploy: the time between the first and the last node’s flip, once all have; else null.',
+    example: 0.031,
+  })
+  flipSkewSeconds?: number | null;
+
+  @ApiPropertyOptional({
+    ...outcome,
+    type: 'string',
+    description: 'Of Deploy; null while it is not over, or where it had nothing to do.',
+  })
+  outcome?: Outcome | null;
+
+  @ApiPropertyOptional({ type: RollbackDto, nullable: true, description: 'Of Deploy; null: it was not taken back.' })
+  rollback?: RollbackDto | null;
 
   @ApiProperty({ oneOf: [{ $ref: getSchemaPath(ReasonDto) }, noReason] })
   reason!: ReasonDto | Record<string, never>;
@@ -174,6 +227,14 @@ export class DeploymentDto {
   })
   status!: DeploymentStatus;
 
+  @ApiProperty({
+    ...outcome,
+    type: 'string',
+    description:
+      'How it came out; null: it is not over. Fast…: a person let it go on without waiting, or all nodes went back by a flip. Aborted: it ended Failed or Cancelled.',
+  })
+  outcome!: Outcome | null;
+
   @ApiProperty({ type: 'integer', minimum: 0, maximum: 100, example: 62 })
   progressPercent!: number;
 
@@ -182,6 +243,13 @@ export class DeploymentDto {
 
   @ApiProperty({ type: ExposureDto })
   exposure!: ExposureDto;
+
+  @ApiProperty({
+    type: RollbackDto,
+    nullable: true,
+    description: 'In all environments together; null: none was taken back.',
+  })
+  rollback!: RollbackDto | null;
 
   @ApiProperty(instant)
   createdAt!: string;
@@ -225,9 +293,11 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
     metadata: deployment.metadata,
     requireApproval: deployment.requireApproval,
     status: deployment.status,
+    outcome: outcomeOf(deployment, stages),
     progressPercent: progressPercent(stages),
     reason: deployment.reason,
     exposure: { ...exposure, seconds: Math.round(exposure.seconds * 1000) / 1000 },
+    rollback: showRollback(rollbackOf(stages)),
     createdAt: isoInstant(deployment.createdAt),
     startedAt: isoOrNull(deployment.startedAt),
     finishedAt: isoOrNull(deployment.finishedAt),
@@ -244,6 +314,7 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
 
 function showStage(stage: Stage, { deployment, nodes }: DeploymentRecord): StageDto {
   const { name, environment, status, progress } = stage;
+  const skew = progress?.flipSkewMilliseconds;
   return {
     name,
     ...(environment && { environment }),
@@ -256,8 +327,23 @@ function showStage(stage: Stage, { deployment, nodes }: DeploymentRecord): Stage
       toVersion: stage.to?.version ?? deployment.version,
       step: progress && { number: progress.number, of: progress.of, targetPercent: progress.targetPercent },
       nodes: nodes[stage.id] ?? null,
+      flipSkewSeconds: typeof skew === 'number' ? skew / 1000 : null,
+      outcome: outcomeOfStage(deployment, stage),
+      rollback: showRollback(stage.rollback ?? null),
     }),
     reason: stage.reason ?? {},
+  };
+}
+
+function showRollback(rollback: StageRollback | null): RollbackDto | null {
+  if (!rollback) return null;
+  const { decidedAt, confirmedAt, nodes, warmNodes } = rollback;
+  return {
+    decidedAt: isoInstant(decidedAt),
+    confirmedAt: isoOrNull(confirmedAt),
+    seconds: confirmedAt === null ? null : (confirmedAt - decidedAt) / 1000,
+    nodes,
+    warmNodes,
   };
 }
 

@@ -2,7 +2,6 @@ import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } fro
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DeploymentStore, DistributedKernelOrchestrator, type RequestOutcome } from '@hotswap/orchestrator';
 import type { FastifyReply } from 'fastify';
-import { apiPaths } from '../http/api-paths.js';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
 import { pageOf } from '../validation/page-query.dto.js';
@@ -17,6 +16,7 @@ import { CreateDeploymentDto } from './create-deployment.dto.js';
 import { ListDeploymentsQuery, RollBackDto, WithReasonDto } from './deployment-requests.dto.js';
 import { DeploymentDto, DeploymentListDto, showDeployment } from './deployment.dto.js';
 import { idempotencyOf } from './idempotency-key.js';
+import { inProgress } from './in-progress.js';
 
 @ApiTags('Deployments')
 @Controller('api/v1/deployments')
@@ -180,9 +180,4 @@ function refusal(id: string, outcome: Exclude<RequestOutcome, { kind: 'accepted'
     case 'deployment-in-progress':
       return inProgress(outcome.id);
   }
-}
-
-function inProgress(id: string): Problem {
-  const detail = `Deployment ${id} of the same module is under way in one of the environments; wait for it, or cancel it`;
-  return new Problem('deployment-in-progress', detail, { deployment: apiPaths.deployment(id) });
 }

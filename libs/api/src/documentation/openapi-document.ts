@@ -4,7 +4,10 @@ import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swag
 const description = `Deploys signed modules to clusters of long-running nodes, watches what they do to real requests, and takes bad ones back.
 
 Times are ISO 8601 UTC with milliseconds. Enumerations are read case-insensitively. Unknown fields and query parameters are refused.
-Errors are RFC 9457 problem details with a stable \`code\`. Lists answer \`items\` and \`nextCursor\`.`;
+Errors are RFC 9457 problem details with a stable \`code\`. Lists answer \`items\` and \`nextCursor\`.
+
+What is no request of an operation here is answered 400 \`malformed-request\`, 404 \`not-found\`, 405 \`method-not-allowed\` (with \`Allow\`), 414 \`uri-too-long\` or 431
+\`headers-too-large\`; an operation that takes too long, 503 \`deadline-exceeded\`.`;
 
 /** The OpenAPI 3.1 document of what is built; `apiToken`: calls need a bearer token. */
 export function createOpenApiDocument(app: INestApplication, { needsToken }: { needsToken: boolean }): OpenAPIObject {

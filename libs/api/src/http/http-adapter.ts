@@ -17,6 +17,8 @@ const multipartPath = '/api/v1/modules';
 export function createHttpAdapter(settings: ApiSettings, routes: KnownRoutes): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: bodyBytesMax,
+    // What comes on a connection that is still open while the process shuts down is answered, as the last of its connection.
+    return503OnClosing: false,
     requestTimeout: requestMilliseconds,
     handlerTimeout: requestMilliseconds,
     connectionTimeout: 60_000,

@@ -1,6 +1,9 @@
 import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import type { EnvironmentName } from '@hotswap/domain';
 import type { ModuleVersion } from '@hotswap/orchestrator';
+import { IsString, MaxLength, MinLength } from 'class-validator';
+
+const reasonLengthMax = 2000;
 
 @ApiSchema({ name: 'Module' })
 export class ModuleDto {
@@ -9,6 +12,9 @@ export class ModuleDto {
 
   @ApiProperty({ type: [String], description: 'Newest first.', example: ['2.1.0', '2.0.0'] })
   versions!: string[];
+
+  @ApiProperty({ type: [String], description: 'Those that no new deployment takes any more.', example: ['1.9.0'] })
+  withdrawnVersions!: string[];
 
   @ApiProperty({
     type: 'object',
@@ -54,9 +60,40 @@ export class ModuleVersionDto {
     description: 'The manifest with its defaults written out.',
   })
   manifest!: object;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'date-time',
+    nullable: true,
+    description: 'Since when no new deployment takes it; null: it may be deployed.',
+    example: null,
+  })
+  withdrawnAt!: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true, example: null })
+  withdrawalReason!: string | null;
+}
+
+@ApiSchema({ name: 'Withdrawal' })
+export class WithdrawDto {
+  @ApiProperty({ minLength: 1, maxLength: reasonLengthMax, example: 'Rounds amounts in JPY' })
+  @MaxLength(reasonLengthMax, { message: `must be at most ${reasonLengthMax} characters` })
+  @MinLength(1, { message: 'must not be empty' })
+  @IsString({ message: 'must be a text' })
+  reason!: string;
 }
 
 export function showModuleVersion(published: ModuleVersion): ModuleVersionDto {
-  const { name, version, digest, sizeBytes, signers, publishedAt, manifest } = published;
-  return { name, version, digest, sizeBytes, signers, publishedAt: publishedAt.toISOString(), manifest };
+  const { name, version, digest, sizeBytes, signers, publishedAt, manifest, withdrawnAt, withdrawalReason } = published;
+  return {
+    name,
+    version,
+    digest,
+    sizeBytes,
+    signers,
+    publishedAt: publishedAt.toISOString(),
+    manifest,
+    withdrawnAt: withdrawnAt?.toISOString() ?? null,
+    withdrawalReason,
+  };
 }

@@ -1,13 +1,14 @@
-import { Controller, Get, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiConsumes, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { DistributedKernelOrchestrator, ModuleCatalog } from '@hotswap/orchestrator';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { apiPaths } from '../http/api-paths.js';
 import { bundleCountMax } from '../http/limits.js';
-import { ApiProblems } from '../problem/api-problems.decorator.js';
+import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
+import type { Problem } from '../problem/problem.js';
 import { PageQuery, pageOf } from '../validation/page-query.dto.js';
 import { isExactVersion, moduleNotFound, ModuleNamePipe, versionNotFound } from '../validation/path-parameters.js';
-import { ModuleDto, ModuleListDto, ModuleVersionDto, showModuleVersion } from './module.dto.js';
+import { ModuleDto, ModuleListDto, ModuleVersionDto, showModuleVersion, WithdrawDto } from './module.dto.js';
 import { readUpload } from './read-upload.js';
 
 const location = { Location: { description: 'The version.', schema: { type: 'string' as const } } };
@@ -110,6 +111,31 @@ export class ModulesController {
   ): Promise<ModuleVersionDto> {
     const published = isExactVersion(version) ? await this.catalog.findVersion(name, version) : null;
     if (published) return showModuleVersion(published);
-    throw (await this.catalog.find(name)) ? versionNotFound(name, version) : moduleNotFound(name);
+    throw await this.unknown(name, version);
+  }
+
+  @Post(':name/versions/:version/withdraw')
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'withdrawModuleVersion',
+    summary: 'Let no new deployment take a version',
+    description: 'Where it runs it stays. For good; the first reason is kept.',
+  })
+  @ApiParam({ name: 'name', example: 'payment-processor' })
+  @ApiParam({ name: 'version', example: '2.1.0' })
+  @ApiResponse({ status: 200, type: ModuleVersionDto, description: 'The version, withdrawn.' })
+  @ApiWriteProblems('module-not-found', 'version-not-found')
+  async withdraw(
+    @Param('name', ModuleNamePipe) name: string,
+    @Param('version') version: string,
+    @Body() { reason }: WithdrawDto,
+  ): Promise<ModuleVersionDto> {
+    const withdrawn = isExactVersion(version) ? await this.catalog.withdraw(name, version, reason) : null;
+    if (withdrawn) return showModuleVersion(withdrawn);
+    throw await this.unknown(name, version);
+  }
+
+  private async unknown(name: string, version: string): Promise<Problem> {
+    return (await this.catalog.find(name)) ? versionNotFound(name, version) : moduleNotFound(name);
   }
 }

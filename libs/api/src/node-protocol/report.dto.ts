@@ -6,7 +6,9 @@ import {
   type InstanceState,
   type ModuleReport,
   type NodeReport,
+  type PhaseSeconds,
   type ReportedNodeState,
+  type SwapReport,
   type TrafficRole,
   type TrafficSample,
 } from '@hotswap/agent-protocol';
@@ -47,6 +49,7 @@ const failureKinds: FailureKind[] = [
   'digest',
   'signature',
   'artifact',
+  'memory',
   'load',
   'start',
   'health',
@@ -54,6 +57,7 @@ const failureKinds: FailureKind[] = [
   'activate',
   'crash-loop',
 ];
+const swapBeginnings: SwapReport['began'][] = ['waiting', 'spare', 'new'];
 const digest = /^sha256:[0-9a-f]{64}$/;
 const digestMessage = { message: 'must be sha256:<64 hex digits>' };
 const modulesMax = 1000;
@@ -61,6 +65,36 @@ const instancesMax = 100;
 // A node answers far fewer requests in one interval; the database counts in 32 bits.
 const countMax = 2_000_000_000;
 const quantityMax = 1e15;
+
+class PhaseSecondsDto implements PhaseSeconds {
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  load?: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  start?: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  health?: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  smoke?: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  activate?: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  drain?: number;
+
+  @IsOptional()
+  @Amount({ max: quantityMax })
+  retire?: number;
+}
 
 class InstanceDto implements InstanceReport {
   @Matches(digest, digestMessage)
@@ -92,6 +126,44 @@ class InstanceDto implements InstanceReport {
   @IsOptional()
   @Count(2 ** 31 - 1)
   pid!: number | null;
+
+  @IsOptional()
+  @IsBoolean()
+  isSpare?: boolean;
+
+  @IsOptional()
+  @Nested(() => PhaseSecondsDto)
+  phaseSeconds?: PhaseSecondsDto;
+}
+
+class SwapDto implements SwapReport {
+  @Matches(digest, digestMessage)
+  release!: string;
+
+  @IsOptional()
+  @Matches(digest, digestMessage)
+  from!: string | null;
+
+  @Amount({ max: quantityMax })
+  seconds!: number;
+
+  @IsIn(swapBeginnings)
+  began!: SwapReport['began'];
+
+  @Count(countMax)
+  held!: number;
+
+  @IsOptional()
+  @Count(quantityMax)
+  stateBytes!: number | null;
+
+  @IsOptional()
+  @Count(countMax)
+  drained!: number | null;
+
+  @IsOptional()
+  @Count(countMax)
+  cut!: number | null;
 }
 
 class ModuleReportDto implements ModuleReport {
@@ -115,6 +187,10 @@ class ModuleReportDto implements ModuleReport {
 
   @IsBoolean()
   servingFallback!: boolean;
+
+  @IsOptional()
+  @Nested(() => SwapDto)
+  lastSwap?: SwapDto;
 
   @NestedList(() => InstanceDto, instancesMax)
   instances!: InstanceDto[];
@@ -179,6 +255,14 @@ class ProcessDto {
   eventLoopDelaySeconds!: number;
 }
 
+class MemoryDto {
+  @Count(quantityMax)
+  bytesMax!: number;
+
+  @Count(quantityMax)
+  takenBytes!: number;
+}
+
 const releaseOf = (each: TrafficSampleDto | null) => `${each?.module} ${each?.release} ${each?.role ?? 'active'}`;
 
 export class ReportDto implements NodeReport {
@@ -219,6 +303,15 @@ export class ReportDto implements NodeReport {
   @NestedList(() => TrafficSampleDto, modulesMax)
   traffic!: TrafficSampleDto[];
 
+  @IsOptional()
+  @ArrayUnique(releaseOf, { message: 'must have one entry per module, release and role' })
+  @NestedList(() => TrafficSampleDto, modulesMax)
+  probes?: TrafficSampleDto[];
+
   @Nested(() => ProcessDto)
   process!: ProcessDto;
+
+  @IsOptional()
+  @Nested(() => MemoryDto)
+  memory?: MemoryDto;
 }

@@ -45,5 +45,8 @@ function exampleOf(code: ProblemCode) {
   const errors = code === 'validation-failed' ? [{ pointer: '/moduleName', message: 'is required' }] : undefined;
   const deployment =
     code === 'deployment-in-progress' ? '/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000' : undefined;
-  return { summary: title, value: new Problem(code, `${title}.`, { errors, deployment }).toDocument('/api/v1/…') };
+  return {
+    summary: title,
+    value: new Problem(code, `${title}.`, { errors, deployment }).toDocument('/api/v1/deployments'),
+  };
 }

@@ -38,11 +38,16 @@ export function experimentStages(
 }
 
 /**
- * The rule of a stage as it was driven: its own index when the plan has its weight there, else (weights raised, or another plan) the
- * last planned stage of at most its weight.
+ * The rule of a stage as it was driven: its own index's when it gives at least the plan's weight there (raised for a small module); else, where another plan is
+ * driven, that of the first planned stage, on all nodes where it is, of at least its weight.
  */
-export function stageRule({ plan }: AnalysisParameters, stage: { stage: number; weight: number }): StageRule {
-  const byWeight = plan.findLastIndex(([, weight]) => weight <= stage.weight);
-  const planStage = plan[stage.stage]?.[1] === stage.weight ? stage.stage : Math.max(0, byWeight);
+export function stageRule(
+  { plan }: AnalysisParameters,
+  stage: Pick<StageEvent, 'stage' | 'weight' | 'nodes'>,
+): StageRule {
+  const own = plan[stage.stage]?.[1];
+  const isOnMany = stage.nodes.length > 1;
+  const byWeight = plan.findIndex(([count, weight]) => weight >= stage.weight && (count === 'all' || !isOnMany));
+  const planStage = own !== undefined && own <= stage.weight ? stage.stage : byWeight < 0 ? plan.length - 1 : byWeight;
   return { planStage, limitSeconds: plan[planStage]?.[2] ?? 0, isLast: planStage === plan.length - 1 };
 }

@@ -1,4 +1,4 @@
-import type { ArmSample, BlockEvent, NodeSample } from './events.js';
+import type { ArmSample, BlockEvent } from './events.js';
 import type { AnalysisParameters } from './parameters.js';
 
 export interface ArmPool {
@@ -42,24 +42,31 @@ export function poolBlock(
   const { twin } = parameters;
   const samples = new Map(block.nodes.map((node) => [node.id, node]));
   const nodes: PairedNode[] = [];
+  const C = new ArmSum();
+  const reference = new ArmSum();
   let stable: Pool['stable'] = twin ? { requests: 0, errors: 0 } : null;
   let candidateReported = false;
   let referenceReported = false;
   for (const id of stage.nodes) {
     const sample = samples.get(id);
-    const candidate = sample?.arms.C;
-    const reference = twin ? sample?.arms.T : sample?.arms.S;
-    candidateReported ||= candidate !== undefined;
-    referenceReported ||= reference !== undefined;
-    if (!sample || !candidate || !reference || wasReset(sample) || isExcluded(id)) continue;
-    nodes.push({ id, C: candidate, reference });
+    const ofC = sample?.arms.C;
+    const ofReference = twin ? sample?.arms.T : sample?.arms.S;
+    candidateReported ||= ofC !== undefined;
+    referenceReported ||= ofReference !== undefined;
+    if (!sample || !ofC || !ofReference || isExcluded(id)) continue;
     const rest = sample.arms.S;
+    if (isNegative(twin ? rest : sample.arms.T) || !C.add(ofC)) continue;
+    if (!reference.add(ofReference)) {
+      C.subtract(ofC);
+      continue;
+    }
+    nodes.push({ id, C: ofC, reference: ofReference });
     stable = stable && rest ? { requests: stable.requests + rest.requests, errors: stable.errors + rest.errors } : null;
   }
   return {
     nodes,
-    C: sumArm(nodes.map((node) => node.C)),
-    reference: sumArm(nodes.map((node) => node.reference)),
+    C,
+    reference,
     stable,
     odds: twin ? 1 : stage.weight / (1 - stage.weight),
     candidateReported,
@@ -67,28 +74,44 @@ export function poolBlock(
   };
 }
 
-function wasReset({ arms: { C, T, S } }: NodeSample): boolean {
-  return isNegative(C) || isNegative(T) || isNegative(S);
+/** Sums and looks for reset counters in one pass, without allocating: it runs over every bucket of every node each second. */
+class ArmSum implements ArmPool {
+  requests = 0;
+  errors = 0;
+  latency: number[] = [];
+
+  /** False, and nothing is added, where a counter was reset. */
+  add(sample: ArmSample): boolean {
+    const { latency: counts } = sample;
+    if (hasNegative(sample)) return false;
+    while (this.latency.length < counts.length) this.latency.push(0);
+    let lowest = 0;
+    for (let i = 0; i < counts.length; i++) {
+      const count = counts[i] as number;
+      (this.latency[i] as number) += count;
+      if (count < lowest) lowest = count;
+    }
+    this.requests += sample.requests;
+    this.errors += sample.errors;
+    if (lowest < 0) this.subtract(sample);
+    return lowest >= 0;
+  }
+
+  subtract({ requests, errors, latency: counts }: ArmSample): void {
+    for (let i = 0; i < counts.length; i++) (this.latency[i] as number) -= counts[i] as number;
+    this.requests -= requests;
+    this.errors -= errors;
+  }
 }
 
-/** Plain loops and no allocation: this runs over every bucket of every node each second. */
 function isNegative(arm: ArmSample | undefined): boolean {
   if (arm === undefined) return false;
-  if (arm.requests < 0 || arm.errors < 0 || (arm.cpuSeconds ?? 0) < 0) return true;
+  if (hasNegative(arm)) return true;
   const { latency } = arm;
   for (let i = 0; i < latency.length; i++) if ((latency[i] as number) < 0) return true;
   return false;
 }
 
-function sumArm(samples: readonly ArmSample[]): ArmPool {
-  const latency = new Array<number>(samples[0]?.latency.length ?? 0).fill(0);
-  let requests = 0;
-  let errors = 0;
-  for (const sample of samples) {
-    requests += sample.requests;
-    errors += sample.errors;
-    const counts = sample.latency;
-    for (let i = 0; i < counts.length; i++) (latency[i] as number) += counts[i] as number;
-  }
-  return { requests, errors, latency };
+function hasNegative({ requests, errors, cpuSeconds }: ArmSample): boolean {
+  return requests < 0 || errors < 0 || (cpuSeconds ?? 0) < 0;
 }

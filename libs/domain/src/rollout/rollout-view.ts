@@ -7,6 +7,7 @@ import type { Reason } from '../reason.js';
 import type { Release } from '../release.js';
 import type { AnalysisView } from './analysis-record.js';
 import type { Decision } from './decision.js';
+import type { Wait } from './wait.js';
 
 /** What one release experienced: answered requests, and failed ones among them (5xx, time-outs, no answer). */
 export interface Traffic {
@@ -59,6 +60,8 @@ export interface RolloutView {
   isPaused?: boolean;
   /** Why no step may end yet, however its strategy sees it. */
   heldBack?: Reason | null;
+  /** What the rollout has been waiting for since its last look; null or left out: nothing that has a clock of its own. */
+  waiting?: Wait | null;
 }
 
 /** How one environment is moved from the stable release to the target. Sync, total, pure: same view, same decision. */

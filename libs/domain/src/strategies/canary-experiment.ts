@@ -7,10 +7,12 @@ import type { AnalysisEntry, AnalysisMemory, AnalysisView } from '../rollout/ana
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
 import { findFault, findLimitFault, isJudged } from './guard.js';
+import { withWait } from '../rollout/wait.js';
 import { onStable } from './plans.js';
-import { awaitConfirmation, confirmedSince, elapsed, findObstacle, hold } from './readiness.js';
-import { decideSteps, enter, plainRules, type Step } from './steps.js';
+import { awaitConfirmation, awaitSurroundings, confirmedSince, elapsed, hold, holdForPerson } from './readiness.js';
+import { awaitPromotion, decideSteps, enter, findStep, plainRules, type Step } from './steps.js';
 import { experimentParameters, experimentSteps } from './experiment-parameters.js';
+import { probe } from './probe.js';
 import { explainStanding, explainVerdict } from './explain-analysis.js';
 import { forecastDetection, tellForecast } from './forecast-detection.js';
 
@@ -80,8 +82,8 @@ function takeIn(memory: AnalysisMemory | null, blocks: AnalysisView['blocks']): 
 
 function decide(view: RolloutView, steps: readonly Step[], policy: CanaryAnalysis, look: Look): Decision {
   const { progress } = view;
-  const step = steps.find(({ number }) => number === progress?.number);
-  if (!progress || !step) return decideSteps(view, steps);
+  const step = progress && findStep(steps, progress);
+  if (!step) return decideSteps(view, steps);
   // Where nothing was compared with a twin yet, the analysis sees less: the plain guards compare them as well.
   const isPaired = look.memory?.parameters.twin && look.memory.state.attempt.latency.histogram.length > 0;
   const fault = isPaired ? findLimitFault(view) : findFault(view);
@@ -89,13 +91,17 @@ function decide(view: RolloutView, steps: readonly Step[], policy: CanaryAnalysi
   const { verdict } = look;
   if (verdict?.verdict === 'rollback') return { kind: 'roll-back', because: explainVerdict(view, verdict) };
   if (verdict?.verdict === 'contain') return contain(view, progress, explainVerdict(view, verdict));
-  if (view.isPaused) return hold(view, reason('paused', `${step.title}: paused by request`));
+  if (view.isPaused)
+    return hold(view, withWait(reason('paused', `${step.title}: paused by request`), view.waiting ?? null));
   if (progress.containedAt) return beginAgain(view, steps, step, progress);
   const isExposed = step.targetPercent < 100;
   return decideSteps(view, steps, {
     findFault: () => null,
-    waitFor: (_, current, since) =>
-      isExposed ? awaitProof(view, steps, current, policy, look, since) : plainRules.waitFor(view, current, since),
+    waitFor: (_, current, since) => {
+      if (!isExposed) return plainRules.waitFor(view, current, since);
+      const unproved = awaitProof(view, steps, current, policy, look, since);
+      return unproved ?? (current.bake.isManual ? awaitPromotion(view, current) : null);
+    },
   });
 }
 
@@ -109,22 +115,23 @@ function contain(view: RolloutView, progress: Progress, because: Reason): Decisi
 }
 
 function beginAgain(view: RolloutView, steps: readonly Step[], step: Step, progress: Progress): Decision {
-  const obstacle = findObstacle(view);
-  if (obstacle) return hold(view, obstacle);
+  const surroundings = awaitSurroundings(view);
+  if (surroundings) return surroundings;
   return awaitConfirmation(view, progress.stepStartedAt) ?? enter(view, steps, steps.indexOf(step));
 }
 
-/** A step is over when the target is proved, at its longest duration when nothing speaks against it, and never before its shortest. */
+/** A step is over when the target is proved, at its longest duration when nothing speaks against it, and never before its shortest; where the policy says so, nodes probe from then on. */
 function awaitProof(
   view: RolloutView,
   steps: readonly Step[],
-  { title, number, targetPercent, bake }: Step,
+  step: Step,
   { bakeSeconds, inconclusive }: CanaryAnalysis,
   { memory }: Look,
   since: Instant,
 ): Decision | null {
+  const { title, number, targetPercent, bake } = step;
   if (memory?.state.ended === 'void') {
-    return hold(
+    return holdForPerson(
       view,
       reason(
         'sample-ratio',
@@ -136,16 +143,14 @@ function awaitProof(
   const baked = elapsed(view, since);
   const forecast = forecastAt(view, targetPercent, baked);
   const found = forecast ? `; ${tellForecast(forecast)}` : '';
-  const wait = (code: string, why: string) =>
-    hold(
-      view,
-      reason(code, `${title}: ${inSeconds(baked)} ${why}; ${explainStanding(view, memory)}${found}`, {
-        bakedMilliseconds: baked,
-        traffic: view.traffic,
-        standing: memory?.standing ?? null,
-        forecast,
-      }),
-    );
+  const say = (code: string, why: string) =>
+    reason(code, `${title}: ${inSeconds(baked)} ${why}; ${explainStanding(view, memory)}${found}`, {
+      bakedMilliseconds: baked,
+      traffic: view.traffic,
+      standing: memory?.standing ?? null,
+      forecast,
+    });
+  const wait = (code: string, why: string) => hold(view, say(code, why));
   if (baked < bake.minimumSeconds * second) return wait('baking', `of at least ${bake.minimumSeconds} s`);
   const next = steps.find((each) => each.number > number);
   const ageSeconds = memory ? elapsed(view, memory.beganAt + memory.state.attempt.beganAt * second) / second : 0;
@@ -153,6 +158,9 @@ function awaitProof(
     return wait('baking', `in the step, ${Math.round(ageSeconds)} s of at least ${bakeSeconds} s on all`);
   if (memory && isProved(memory)) return null;
   if (baked < bake.maximumSeconds * second) return wait('gathering-evidence', `of at most ${bake.maximumSeconds} s`);
+  const probing = inconclusive === 'probe' ? probe(view, step) : null;
+  if (probing === 'under-way') return wait('probing', "and nodes send the manifest's smoke requests to both");
+  if (probing) return probing;
   const E = memory?.standing?.E ?? 0;
   if (E >= suspicious && baked < suspicionTimes * bake.maximumSeconds * second)
     return wait('suspicious', 'without a proof, and evidence against it');
@@ -160,7 +168,7 @@ function awaitProof(
   const tooFew = isJudged(view.policy.guards, view.traffic)
     ? 'nothing was proved'
     : 'too few requests to prove anything';
-  return wait('not-judged', `and ${tooFew}: promote it, or roll it back`);
+  return holdForPerson(view, say('not-judged', `and ${tooFew}: promote it, or roll it back`));
 }
 
 /** What the step could find at the traffic that it has had so far; null before there was any. */

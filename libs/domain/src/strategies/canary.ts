@@ -1,10 +1,13 @@
+import type { KernelNode } from '../kernel-node.js';
 import type { CanaryStep } from '../policy.js';
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
 import { decideExperiment } from './canary-experiment.js';
 import { decideDirect } from './direct.js';
-import { compared, onStable, onTarget } from './plans.js';
+import { besideOrWhole, onStable, onTarget } from './plans.js';
+import { chooseScout } from './scout.js';
 import { decideSteps, type Step } from './steps.js';
+import { isBeyondStable } from './way-back.js';
 
 /**
  * A scout (one node, a small share), then on all nodes a growing share of requests. Each request is given to stable or target by chance
@@ -28,29 +31,40 @@ function hasTwin({ policy, analysis }: RolloutView): boolean {
 
 function scoutStep(view: RolloutView, of: number): Step[] {
   const { scout } = view.policy.canary;
-  const scoutNodeId = view.progress?.scoutNodeId ?? view.cluster.live[0]?.id ?? null;
+  const scoutNodeId = chooseScout(view);
   if (!scout || view.cluster.live.length < 2) return [];
   return [
     {
       number: 0,
       targetPercent: scout.percent,
+      isShare: true,
       scoutNodeId,
       title: `Canary scout before step 1 of ${of} (${scout.percent} % of requests on one node)`,
-      plan: (node) => (node.id === scoutNodeId ? compared(view, scout.percent, hasTwin(view)) : onStable(view.stable)),
+      plan: (node) => {
+        // One that had been the scout, left and came back keeps its share.
+        const isScout = node.id === scoutNodeId || isExposed(view, node);
+        if (isScout) return besideOrWhole(view, node, scout.percent, hasTwin(view));
+        return isBeyondStable(view, node) ? onTarget(view) : onStable(view.stable);
+      },
       bake: { minimumSeconds: scout.seconds, maximumSeconds: scout.seconds, isManual: false },
     },
   ];
 }
 
+function isExposed({ module, target }: RolloutView, node: KernelNode): boolean {
+  return node.assignment(module)?.candidate?.digest === target.digest;
+}
+
 function shareStep(view: RolloutView, step: CanaryStep, number: number, of: number): Step {
-  const { percent, minimumSeconds, maximumSeconds } = step;
+  const { percent, minimumSeconds, maximumSeconds, pause = false } = step;
   return {
     number,
     targetPercent: percent,
+    isShare: true,
     scoutNodeId: view.progress?.scoutNodeId ?? null,
     title: `Canary step ${number} of ${of} (${percent} % of requests)`,
-    plan: () => (percent >= 100 ? onTarget(view) : compared(view, percent, hasTwin(view))),
+    plan: (node) => (percent >= 100 ? onTarget(view) : besideOrWhole(view, node, percent, hasTwin(view))),
     // At 100 % stable serves no more: there is nothing left to wait for a comparison with.
-    bake: { minimumSeconds, maximumSeconds: percent >= 100 ? minimumSeconds : maximumSeconds, isManual: false },
+    bake: { minimumSeconds, maximumSeconds: percent >= 100 ? minimumSeconds : maximumSeconds, isManual: pause },
   };
 }

@@ -8,7 +8,7 @@ export function decideDirect(view: RolloutView): Decision {
   return decideSteps(view, [allNodes(view)]);
 }
 
-export function allNodes(view: RolloutView): Step {
+function allNodes(view: RolloutView): Step {
   return {
     number: 1,
     targetPercent: 100,

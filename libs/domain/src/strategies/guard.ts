@@ -1,6 +1,8 @@
+import { isOfNode } from '../kernel-node.js';
 import type { Guards } from '../policy.js';
 import { inPercent, reason, type Reason } from '../reason.js';
 import type { RolloutTraffic, RolloutView, Traffic } from '../rollout/rollout-view.js';
+import { findBootDeaths } from './boot-deaths.js';
 
 /**
  * The rules by which a target is taken back, first match wins: it could not be made to run on a node, its processes keep ending, or its
@@ -8,7 +10,7 @@ import type { RolloutTraffic, RolloutView, Traffic } from '../rollout/rollout-vi
  */
 export function findFault(view: RolloutView): Reason | null {
   return (
-    faultOfInstance(view) ??
+    faultOfProcess(view) ??
     faultOfTraffic(view.policy.guards, view.traffic, view.target.version) ??
     faultOfLoad(view.policy.guards, view.traffic, view.target.version)
   );
@@ -18,17 +20,22 @@ export function findFault(view: RolloutView): Reason | null {
 export function findLimitFault(view: RolloutView): Reason | null {
   const { guards } = view.policy;
   return (
-    faultOfInstance(view) ??
+    faultOfProcess(view) ??
     faultOfShare(guards, view.traffic, view.target.version) ??
     faultOfLoad(guards, view.traffic, view.target.version)
   );
 }
 
-/** A node that could not fetch the artifact says nothing about the version: that is waited for. */
+/** What takes whole processes with it: the target's own, or its node's. */
+export function faultOfProcess(view: RolloutView): Reason | null {
+  return faultOfInstance(view) ?? findBootDeaths(view);
+}
+
+/** A node that could not fetch the artifact, or has no memory left for it, says nothing about the version: that is waited for. */
 function faultOfInstance({ cluster, module, target, policy }: RolloutView): Reason | null {
   for (const node of cluster.live) {
     const failure = node.failureOf(module, target);
-    if (failure && failure.failureKind !== 'fetch') {
+    if (failure && !isOfNode(failure)) {
       return reason(
         'target-failed',
         `${target.version} can't run on node ${node.id} (${failure.failureKind ?? 'unknown'}): ${failure.error ?? 'no message'}`,

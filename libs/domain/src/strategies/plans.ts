@@ -1,6 +1,7 @@
 import type { KernelNode, NodePlan } from '../kernel-node.js';
 import type { Release } from '../release.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
+import { isBeyondStable } from './way-back.js';
 
 type Releases = Pick<RolloutView, 'stable' | 'target'>;
 
@@ -9,14 +10,14 @@ export function onStable(stable: Release | null): NodePlan {
   return { active: stable, candidate: null, candidatePercent: 0, warm: [], fallback: null };
 }
 
-/** Target beside stable with this share of the requests, and where asked a fresh twin of stable with as large a share. */
-export function compared(releases: Releases, percent: number, twin: boolean): NodePlan {
-  return { ...beside(releases, percent), twin: twin && percent > 0 && percent <= 50 };
-}
-
-/** Target loaded beside stable and given this share of the node's requests, by chance; 0 % = loaded and tested only. */
-export function beside({ stable, target }: Releases, percent: number): NodePlan {
-  return { active: stable, candidate: target, candidatePercent: percent, warm: [], fallback: null };
+/**
+ * Target beside stable with this share of the node's requests, by chance; 0 % = loaded and tested only. With `twin`, a fresh twin of stable takes as
+ * large a share. A node on which stable can't run takes the target whole.
+ */
+export function besideOrWhole(view: RolloutView, node: KernelNode, percent: number, twin = false): NodePlan {
+  if (isBeyondStable(view, node)) return onTarget(view);
+  const plan = { active: view.stable, candidate: view.target, candidatePercent: percent, warm: [], fallback: null };
+  return twin ? { ...plan, twin: percent > 0 && percent <= 50 } : plan;
 }
 
 /** Target serves; stable stays warm for the instant way back. */

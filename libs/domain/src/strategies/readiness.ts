@@ -1,8 +1,10 @@
-import { inSeconds, reason, type Reason } from '../reason.js';
-import { isCatchingUp, listenedMilliseconds } from '../listening.js';
 import { isoInstant, second, type Instant } from '../instant.js';
+import type { KernelNode } from '../kernel-node.js';
+import { isCatchingUp, listenedMilliseconds, lostAfterMilliseconds } from '../listening.js';
+import { inSeconds, reason, type Reason } from '../reason.js';
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
+import { personHours, withWait } from '../rollout/wait.js';
 
 /** How soon a hold that waits for nodes looks again: their reports send no wake-up. */
 const lookAgainMilliseconds = 400;
@@ -11,31 +13,61 @@ export function hold(view: RolloutView, because: Reason): Decision {
   return { kind: 'hold', because, recheckAt: view.cluster.now + lookAgainMilliseconds };
 }
 
+/**
+ * Holds for something whose beginning nothing else tells: it is kept in the deployment's reason. After so many seconds, of which only those count in which the
+ * rollout was neither paused nor unheard, `exit` decides.
+ */
+export function holdFor(
+  view: RolloutView,
+  seconds: number,
+  because: Reason,
+  exit: (because: Reason) => Decision,
+): Decision {
+  const since = view.waiting?.code === because.code ? view.waiting.since : view.cluster.now;
+  const waitedMilliseconds = elapsed(view, since);
+  const untilAt = isoInstant(view.cluster.now + seconds * second - waitedMilliseconds);
+  const { code, message, data } = because;
+  const timed = withWait(reason(code, message, { ...data, waitedMilliseconds, untilAt }), { code, since });
+  return waitedMilliseconds > seconds * second ? exit(timed) : hold(view, timed);
+}
+
+/** Holds for a person, a day at most; then the target goes back. */
+export function holdForPerson(view: RolloutView, because: Reason): Decision {
+  return holdFor(view, personHours * 3600, because, ({ message, data }) => ({
+    kind: 'roll-back',
+    because: reason('nobody-decided', `Nobody decided within ${personHours} h: ${message}`, {
+      ...data,
+      waitedFor: because.code,
+    }),
+  }));
+}
+
 /** What keeps a rollout from doing anything, good or bad, whatever its strategy. Null: go on. */
-export function findObstacle(view: RolloutView): Reason | null {
+export function awaitSurroundings(view: RolloutView): Decision | null {
   const { cluster, policy } = view;
   if (isCatchingUp(cluster.listening, cluster.now)) {
-    return reason('catching-up', 'The control plane was away; nodes get 15 s to report before they are judged');
+    const because = reason(
+      'catching-up',
+      'The control plane was away; nodes get 15 s to report before they are judged',
+    );
+    return hold(view, withWait(because, view.waiting ?? null));
   }
   const lost = cluster.lost.map(({ id }) => id);
   if (lost.length > policy.lostNodesMax) {
-    return reason(
-      'nodes-lost',
-      `${lost.length} nodes are silent, at most ${policy.lostNodesMax} may be: waiting for them`,
-      {
-        lost,
-        lostNodesMax: policy.lostNodesMax,
-      },
-    );
+    const message = `${lost.length} nodes are silent, at most ${policy.lostNodesMax} may be: waiting for them`;
+    return holdForPerson(view, reason('nodes-lost', message, { lost, lostNodesMax: policy.lostNodesMax }));
   }
-  return null;
+  if (cluster.live.length > 0) return null;
+  const because = reason('no-live-nodes', `${cluster.environment} has no live node to roll out to`);
+  return holdFor(view, policy.progressDeadlineSeconds, because, (late) => ({ kind: 'roll-back', because: late }));
 }
 
-/** The first look: is there anything to roll out to? */
-export function findEmptiness(view: RolloutView): Decision | null {
-  if (view.cluster.live.length > 0) return null;
-  const because = reason('no-live-nodes', `${view.cluster.environment} has no live node to roll out to`);
-  return isOverdue(view, view.startedAt) ? { kind: 'roll-back', because } : hold(view, because);
+/** Silent nodes that the rollout goes on without: within what the policy leaves out, and silent for the progress deadline on top. */
+export function findExcluded({ cluster, policy, suspensions }: RolloutView): KernelNode[] {
+  const limit = lostAfterMilliseconds + policy.progressDeadlineSeconds * second;
+  return cluster.lost.filter(
+    (node) => listenedMilliseconds(node.facts.lastHeartbeatAt, cluster.now, suspensions) >= limit,
+  );
 }
 
 /** Milliseconds since then in which the rollout was neither paused nor unheard. */
@@ -43,34 +75,45 @@ export function elapsed({ cluster, suspensions }: RolloutView, since: Instant): 
   return listenedMilliseconds(since, cluster.now, suspensions);
 }
 
-/** Nodes were given the policy's progress deadline since then. */
-export function isOverdue(view: RolloutView, since: Instant): boolean {
-  return elapsed(view, since) > view.policy.progressDeadlineSeconds * second;
-}
-
-/** Holds for live nodes that have not confirmed, until the deadline; null: all have. */
-export function awaitConfirmation(view: RolloutView, since: Instant): Decision | null {
-  const waiting = view.cluster.live.filter((node) => !node.confirms(view.module)).map(({ id }) => id);
+/**
+ * Holds for live nodes that have not confirmed; null: all have. Each has the policy's progress deadline from when it was asked, from when its process
+ * joined, or from when it last did something else; the first that has used it up fails the step.
+ */
+export function awaitConfirmation(view: RolloutView, stepStartedAt: Instant): Decision | null {
+  const { cluster, module, policy, target } = view;
+  const waiting = cluster.live.filter((node) => !node.confirms(module));
   if (waiting.length === 0) return null;
-  const waitedMilliseconds = elapsed(view, since);
-  const untilAt = isoInstant(view.cluster.now + view.policy.progressDeadlineSeconds * second - waitedMilliseconds);
-  const numbers = { waiting, waitedMilliseconds, untilAt };
-  if (isOverdue(view, since)) {
-    const because = reason(
-      'progress-deadline',
-      `${waiting.length} nodes did not confirm within ${view.policy.progressDeadlineSeconds} s`,
-      numbers,
-    );
-    return { kind: 'roll-back', because };
+  const waited = waiting.map((node) => elapsed(view, askedSince(node, module, stepStartedAt)));
+  const waitedMilliseconds = Math.max(...waited);
+  const untilAt = isoInstant(cluster.now + policy.progressDeadlineSeconds * second - waitedMilliseconds);
+  const unable = waiting.flatMap((node) => {
+    const { failureKind, error } = node.failureOf(module, target) ?? {};
+    return failureKind ? [{ nodeId: node.id, failureKind, error: error ?? 'no message' }] : [];
+  });
+  const why = unable[0] ? `. Node ${unable[0].nodeId} (${unable[0].failureKind}): ${unable[0].error}` : '';
+  const numbers = {
+    waiting: waiting.map(({ id }) => id),
+    waitedMilliseconds,
+    untilAt,
+    ...(unable.length > 0 && { unable }),
+  };
+  if (waitedMilliseconds > policy.progressDeadlineSeconds * second) {
+    const message = `${waiting.length} nodes did not confirm within ${policy.progressDeadlineSeconds} s${why}`;
+    return { kind: 'roll-back', because: reason('progress-deadline', message, numbers) };
   }
-  const message = `${waiting.length} of ${view.cluster.live.length} nodes have not confirmed yet, after ${inSeconds(numbers.waitedMilliseconds)}`;
+  const message = `${waiting.length} of ${cluster.live.length} nodes have not confirmed yet, after ${inSeconds(waitedMilliseconds)}${why}`;
   return hold(view, reason('waiting-for-nodes', message, numbers));
 }
 
-/** Since when every live node has been doing what the step asks. */
+/** Since when every node has been doing what the step asks; one that joined in its middle does not begin it anew. */
 export function confirmedSince(view: RolloutView, stepStartedAt: Instant): Instant {
-  return Math.max(
-    stepStartedAt,
-    ...view.cluster.live.map((node) => node.observation(view.module)?.since ?? stepStartedAt),
-  );
+  const { live } = view.cluster;
+  const present = live.filter(({ facts }) => facts.joinedAt <= stepStartedAt);
+  const counted = present.length > 0 ? present : live;
+  return Math.max(stepStartedAt, ...counted.map((node) => node.observation(view.module)?.since ?? stepStartedAt));
+}
+
+function askedSince(node: KernelNode, module: string, stepStartedAt: Instant): Instant {
+  const { assignedAt } = node.assignment(module) ?? {};
+  return Math.max(stepStartedAt, assignedAt ?? 0, node.facts.joinedAt, node.observation(module)?.since ?? 0);
 }

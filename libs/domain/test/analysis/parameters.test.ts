@@ -76,22 +76,40 @@ describe('the plan', () => {
     expect(experimentStages(resolveParameters({ plan, R: [5, 5] }), ['a', 'b'], null)).toHaveLength(2);
   });
 
+  const few = ['a'];
+  const many = ['a', 'b', 'c'];
   it.each([
     [
-      { stage: 0, weight: 0.05 },
+      { stage: 0, weight: 0.05, nodes: few },
       { planStage: 0, limitSeconds: 60, isLast: false },
     ],
     [
-      { stage: 1, weight: 0.2 },
+      { stage: 1, weight: 0.2, nodes: many },
       { planStage: 1, limitSeconds: 300, isLast: false },
     ],
     [
-      { stage: 4, weight: 0.5 },
+      { stage: 4, weight: 0.5, nodes: many },
       { planStage: 3, limitSeconds: 600, isLast: true },
     ],
     [
-      { stage: 0, weight: 0.01 },
+      { stage: 0, weight: 0.01, nodes: few },
       { planStage: 0, limitSeconds: 60, isLast: false },
+    ],
+    [
+      { stage: 1, weight: 0.05, nodes: many },
+      { planStage: 1, limitSeconds: 300, isLast: false },
+    ],
+    [
+      { stage: 3, weight: 0.25, nodes: many },
+      { planStage: 2, limitSeconds: 600, isLast: false },
+    ],
+    [
+      { stage: 2, weight: 0.8, nodes: many },
+      { planStage: 2, limitSeconds: 600, isLast: false },
+    ],
+    [
+      { stage: 5, weight: 0.8, nodes: many },
+      { planStage: 3, limitSeconds: 600, isLast: true },
     ],
   ])('judges a driven stage %j by the plan', (stage, rule) => {
     expect(stageRule(parameters, stage)).toEqual(rule);

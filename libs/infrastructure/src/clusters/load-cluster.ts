@@ -1,6 +1,7 @@
 import {
   EnvironmentCluster,
   KernelNode,
+  type BootDeath,
   type EnvironmentName,
   type EnvironmentRelease,
   type InstanceObservation,
@@ -9,6 +10,7 @@ import {
   type Listening,
   type ModuleObservation,
   type NodeAssignment,
+  type ProbeOrder,
   type Release,
 } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
@@ -24,13 +26,14 @@ export async function loadCluster(
   const assignments = await manager.query<AssignmentRow[]>(selectAssignments, [environment]);
   const observations = await manager.query<ObservationRow[]>(selectObservations, [environment]);
   const records = await manager.query<RecordRow[]>(selectRecords, [environment]);
+  const deaths = await manager.query<DeathRow[]>(selectDeaths, [environment]);
   const releases = await loadReleases(manager, [
     ...assignments.flatMap((row) => [row.active, row.candidate, row.fallback, ...row.warm]),
     ...records.flatMap((row) => [row.release, row.previous]),
   ]);
   return new EnvironmentCluster(
     environment,
-    nodes.map((row) => new KernelNode(toFacts(row, environment, assignments, observations, releases))),
+    nodes.map((row) => new KernelNode(toFacts(row, environment, { assignments, observations, deaths }, releases))),
     records.map((row) => toRecord(row, environment, releases)),
     now,
     await loadListening(manager),
@@ -64,14 +67,16 @@ interface AssignmentRow {
   candidate: string | null;
   candidate_percent: number;
   twin: boolean;
+  probe: ProbeOrder | null;
   warm: string[];
   fallback: string | null;
   epoch: number;
   revision: number;
+  assigned_at: Date;
 }
 
 const selectAssignments = `
-  SELECT node_id, module, active, candidate, candidate_percent, twin, warm, fallback, epoch, revision
+  SELECT node_id, module, active, candidate, candidate_percent, twin, probe, warm, fallback, epoch, revision, assigned_at
   FROM hotswap.node_assignment
   JOIN hotswap.node ON node.id = node_id
   WHERE environment = $1 AND decommissioned_at IS NULL
@@ -94,6 +99,23 @@ const selectObservations = `
   JOIN hotswap.node ON node.id = node_id
   WHERE environment = $1 AND decommissioned_at IS NULL
   ORDER BY node_id, module`;
+
+interface DeathRow {
+  node_id: string;
+  boot_id: string;
+  module: string;
+  release: string;
+  activated_at: Date;
+  last_heard_at: Date;
+  noticed_at: Date;
+}
+
+const selectDeaths = `
+  SELECT node_id, death.boot_id, module, release, activated_at, last_heard_at, noticed_at
+  FROM hotswap.node_death AS death
+  JOIN hotswap.node ON node.id = node_id
+  WHERE environment = $1 AND decommissioned_at IS NULL AND noticed_at > now() - interval '1 day'
+  ORDER BY node_id, noticed_at, module`;
 
 interface RecordRow {
   module: string;
@@ -130,8 +152,7 @@ export async function loadListening(manager: EntityManager): Promise<Listening> 
 function toFacts(
   row: NodeRow,
   environment: EnvironmentName,
-  assignments: AssignmentRow[],
-  observations: ObservationRow[],
+  of: { assignments: AssignmentRow[]; observations: ObservationRow[]; deaths: DeathRow[] },
   releases: ReadonlyMap<string, Release>,
 ): KernelNodeFacts {
   const isOfNode = ({ node_id }: { node_id: string }) => node_id === row.id;
@@ -150,8 +171,9 @@ function toFacts(
       row.accepted_epoch !== null && row.accepted_revision !== null
         ? { epoch: row.accepted_epoch, revision: row.accepted_revision }
         : null,
-    assignments: new Map(assignments.filter(isOfNode).map((each) => [each.module, toAssignment(each, releases)])),
-    observations: new Map(observations.filter(isOfNode).map((each) => [each.module, toObservation(each)])),
+    assignments: new Map(of.assignments.filter(isOfNode).map((each) => [each.module, toAssignment(each, releases)])),
+    observations: new Map(of.observations.filter(isOfNode).map((each) => [each.module, toObservation(each)])),
+    deaths: of.deaths.filter(isOfNode).map(toDeath),
   };
 }
 
@@ -161,10 +183,23 @@ function toAssignment(row: AssignmentRow, releases: ReadonlyMap<string, Release>
     candidate: releaseOf(row.candidate, releases),
     candidatePercent: row.candidate_percent,
     twin: row.twin || undefined,
+    probe: row.probe ?? undefined,
     warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
     fallback: releaseOf(row.fallback, releases),
     epoch: row.epoch,
     revision: row.revision,
+    assignedAt: row.assigned_at.getTime(),
+  };
+}
+
+function toDeath(row: DeathRow): BootDeath {
+  return {
+    bootId: row.boot_id,
+    module: row.module,
+    release: row.release,
+    activatedAt: row.activated_at.getTime(),
+    lastHeardAt: row.last_heard_at.getTime(),
+    noticedAt: row.noticed_at.getTime(),
   };
 }
 
@@ -174,13 +209,14 @@ function toObservation(row: ObservationRow): ModuleObservation {
     candidate: row.candidate,
     candidatePercent: row.candidate_percent,
     servingFallback: row.serving_fallback,
-    instances: row.instances.map(({ release, version, state, error, failureKind, crashes }) => ({
+    instances: row.instances.map(({ release, version, state, error, failureKind, crashes, phaseSeconds }) => ({
       release,
       version,
       state,
       error,
       failureKind,
       crashes,
+      ...(phaseSeconds && { phaseSeconds }),
     })),
     since: row.since.getTime(),
   };

@@ -1,11 +1,12 @@
 import type { EnvironmentCluster, EnvironmentName, PlannedNode, Policy } from '@hotswap/domain';
-import { ClusterStore, type VersionedPolicy } from '@hotswap/orchestrator';
+import { ClusterStore, type RemoveOutcome, type VersionedPolicy } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { inTransaction } from '../database/in-transaction.js';
 import { readConsistently } from '../database/read-consistently.js';
 import { notifyWake } from '../wake.js';
 import { loadCluster } from './load-cluster.js';
+import { removeModule } from './remove-module.js';
 import { writeAssignments } from './write-assignments.js';
 
 @Injectable()
@@ -45,6 +46,10 @@ export class PostgresClusterStore extends ClusterStore {
       if (written > 0) await notifyWake(manager);
       return written;
     });
+  }
+
+  removeModule(environment: EnvironmentName, module: string): Promise<RemoveOutcome> {
+    return removeModule(this.dataSource, environment, module);
   }
 
   async policy(environment: EnvironmentName): Promise<VersionedPolicy> {

@@ -1,4 +1,4 @@
-import type { ModuleAssignment, NodeDocument } from '@hotswap/agent-protocol';
+import type { ModuleAssignment, NodeDocument, ProbeOrder } from '@hotswap/agent-protocol';
 import type { PlannedNode, Policy, Release } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
 import { loadReleases, saveReleases } from '../releases.js';
@@ -41,6 +41,7 @@ export async function composeDocuments(manager: EntityManager, nodeIds: readonly
     nodeId: node.id,
     epoch: node.document_epoch,
     revision: node.document_revision,
+    ...(node.drained_boot_id !== null && { drainedBootId: node.drained_boot_id }),
     modules: assignments
       .filter((row) => row.node_id === node.id)
       .map((row) => toModuleAssignment(row, node.policy, releases)),
@@ -55,34 +56,37 @@ export async function composeDocuments(manager: EntityManager, nodeIds: readonly
 
 const upsertAssignments = `
   INSERT INTO hotswap.node_assignment AS assignment
-    (node_id, module, active, candidate, candidate_percent, twin, warm, fallback, traceparent, epoch, revision)
-  SELECT node.id, module, active, candidate, "candidatePercent", twin, warm, fallback, traceparent, document_epoch, document_revision + 1
+    (node_id, module, active, candidate, candidate_percent, twin, probe, warm, fallback, traceparent, epoch, revision)
+  SELECT node.id, module, active, candidate, "candidatePercent", twin, probe, warm, fallback, traceparent, document_epoch, document_revision + 1
   FROM jsonb_to_recordset($1) AS plan
-    ("nodeId" text, module text, active text, candidate text, "candidatePercent" double precision, twin boolean, warm text[], fallback text, traceparent text)
+    ("nodeId" text, module text, active text, candidate text, "candidatePercent" double precision, twin boolean, probe jsonb, warm text[], fallback text, traceparent text)
   JOIN hotswap.node ON node.id = plan."nodeId" AND decommissioned_at IS NULL
   ON CONFLICT (node_id, module) DO UPDATE SET
     active = excluded.active,
     candidate = excluded.candidate,
     candidate_percent = excluded.candidate_percent,
     twin = excluded.twin,
+    probe = excluded.probe,
     warm = excluded.warm,
     fallback = excluded.fallback,
     traceparent = excluded.traceparent,
     epoch = excluded.epoch,
-    revision = excluded.revision
-  WHERE (assignment.active, assignment.candidate, assignment.candidate_percent, assignment.twin, assignment.warm, assignment.fallback)
-    IS DISTINCT FROM (excluded.active, excluded.candidate, excluded.candidate_percent, excluded.twin, excluded.warm, excluded.fallback)
+    revision = excluded.revision,
+    assigned_at = now()
+  WHERE (assignment.active, assignment.candidate, assignment.candidate_percent, assignment.twin, assignment.probe, assignment.warm, assignment.fallback)
+    IS DISTINCT FROM (excluded.active, excluded.candidate, excluded.candidate_percent, excluded.twin, excluded.probe, excluded.warm, excluded.fallback)
   RETURNING node_id`;
 
 interface DocumentRow {
   id: string;
   document_epoch: number;
   document_revision: number;
+  drained_boot_id: string | null;
   policy: Policy;
 }
 
 const selectDocuments = `
-  SELECT id, document_epoch, document_revision, policy
+  SELECT id, document_epoch, document_revision, drained_boot_id, policy
   FROM hotswap.node
   JOIN hotswap.environment ON environment.name = node.environment
   WHERE id = ANY($1)`;
@@ -94,13 +98,14 @@ interface AssignmentRow {
   candidate: string | null;
   candidate_percent: number;
   twin: boolean;
+  probe: ProbeOrder | null;
   warm: string[];
   fallback: string | null;
   traceparent: string | null;
 }
 
 const selectAssignments = `
-  SELECT node_id, module, active, candidate, candidate_percent, twin, warm, fallback, traceparent
+  SELECT node_id, module, active, candidate, candidate_percent, twin, probe, warm, fallback, traceparent
   FROM hotswap.node_assignment
   WHERE node_id = ANY($1)
   ORDER BY node_id, module`;
@@ -121,6 +126,7 @@ function toRow({ nodeId, module, plan, traceparent }: PlannedModule) {
     candidate: plan.candidate?.digest ?? null,
     candidatePercent: plan.candidatePercent,
     twin: plan.twin ?? false,
+    probe: plan.probe ?? null,
     warm: plan.warm.map(({ digest }) => digest),
     fallback: plan.fallback?.digest ?? null,
     traceparent,
@@ -139,6 +145,7 @@ function toModuleAssignment(
     candidate: find(row.candidate),
     candidatePercent: row.candidate_percent,
     ...(row.twin && { twin: true }),
+    ...(row.probe && { probe: row.probe }),
     warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
     fallback: find(row.fallback),
     policy: { warmSeconds, drainSeconds },

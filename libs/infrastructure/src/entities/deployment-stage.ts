@@ -28,6 +28,7 @@ export const deploymentStageEntity = new EntitySchema<StageRow>({
     progress: { type: 'jsonb', nullable: true },
     approval: { type: 'jsonb', nullable: true },
     reason: { type: 'jsonb', nullable: true },
+    rollback: { type: 'jsonb', nullable: true },
     nodes: { type: 'jsonb', nullable: true },
   },
   relations: {

@@ -46,7 +46,11 @@ const insertBlock = `
     FROM hotswap.traffic_pack
   ), sample AS (
     SELECT sample.*, latency_buckets AS buckets, latency_counts AS counts
-    FROM hotswap.traffic_sample AS sample, horizon
+    FROM (
+      SELECT *, role AS block_role FROM hotswap.traffic_sample
+      UNION ALL
+      SELECT *, role || '-probe' FROM hotswap.probe_sample
+    ) AS sample, horizon
     WHERE written_by >= $1::xid8 AND written_by < horizon.before
       AND sample.at > now() - $2 * interval '1 second'
       AND EXISTS (
@@ -54,10 +58,10 @@ const insertBlock = `
         WHERE record.environment = sample.environment AND record.module = sample.module AND owner_stage_id IS NOT NULL)
   ), block AS (
     INSERT INTO hotswap.traffic_block (at, environment, module, release, version, role, requests, failures, nodes)
-    SELECT horizon.at, environment, module, release, version, role, sum(requests), sum(failures),
+    SELECT horizon.at, environment, module, release, version, block_role, sum(requests), sum(failures),
       jsonb_agg(${nodeEntry} ORDER BY node_id, sequence)
     FROM sample, horizon
-    GROUP BY horizon.at, environment, module, release, version, role
+    GROUP BY horizon.at, environment, module, release, version, block_role
   )
   UPDATE hotswap.traffic_pack SET packed_before = greatest(packed_before, horizon.before), block_at = horizon.at
   FROM horizon`;

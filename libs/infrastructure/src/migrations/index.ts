@@ -5,6 +5,10 @@ import { KeepExposure1764000000010 } from './1764000000010-keep-exposure.js';
 import { CreateOpsViews1764000000011 } from './1764000000011-create-ops-views.js';
 import { LetDeploymentsSupersede1764000000020 } from './1764000000020-let-deployments-supersede.js';
 import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
+import { AskOutside1764000000041 } from './1764000000041-ask-outside.js';
+import { WithdrawAndDrain1764000000050 } from './1764000000050-withdraw-and-drain.js';
+import { KeepWaysBack1764000000060 } from './1764000000060-keep-ways-back.js';
+import { KeepProbes1764000000080 } from './1764000000080-keep-probes.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -15,4 +19,8 @@ export const migrations = [
   CreateOpsViews1764000000011,
   LetDeploymentsSupersede1764000000020,
   PackTraffic1764000000040,
+  AskOutside1764000000041,
+  WithdrawAndDrain1764000000050,
+  KeepWaysBack1764000000060,
+  KeepProbes1764000000080,
 ];

@@ -7,12 +7,15 @@ import {
   type Page,
   type PageRequest,
   type PublishOutcome,
+  type VersionedConfiguration,
 } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { rcompare } from 'semver';
 import { DataSource, type EntityManager } from 'typeorm';
 import { decodeCursor, toPage } from '../cursor.js';
+import { loadConfiguration, replaceConfiguration } from './module-configuration.js';
 import { findVersion, publishVersion } from './publish-version.js';
+import { withdrawVersion } from './withdraw-version.js';
 
 @Injectable()
 export class PostgresModuleCatalog extends ModuleCatalog {
@@ -64,11 +67,28 @@ export class PostgresModuleCatalog extends ModuleCatalog {
     );
     return rows.map(({ bundle }) => bundle);
   }
+
+  withdraw(name: string, version: string, reason: string): Promise<ModuleVersion | null> {
+    return withdrawVersion(this.dataSource, name, version, reason);
+  }
+
+  configuration(module: string, environment: EnvironmentName): Promise<VersionedConfiguration> {
+    return loadConfiguration(this.dataSource.manager, module, environment);
+  }
+
+  replaceConfiguration(
+    module: string,
+    environment: EnvironmentName,
+    values: Record<string, unknown>,
+    expectedRevision: number,
+  ): Promise<VersionedConfiguration | null> {
+    return replaceConfiguration(this.dataSource.manager, module, environment, values, expectedRevision);
+  }
 }
 
 async function loadSummaries(manager: EntityManager, names: string[]): Promise<ModuleSummary[]> {
-  const versions = await manager.query<{ name: string; version: string }[]>(
-    'SELECT name, version FROM hotswap.module_version WHERE name = ANY($1)',
+  const versions = await manager.query<{ name: string; version: string; isWithdrawn: boolean }[]>(
+    'SELECT name, version, withdrawn_at IS NOT NULL AS "isWithdrawn" FROM hotswap.module_version WHERE name = ANY($1)',
     [names],
   );
   const running = await manager.query<{ module: string; environment: EnvironmentName; version: string }[]>(
@@ -78,14 +98,15 @@ async function loadSummaries(manager: EntityManager, names: string[]): Promise<M
      WHERE record.module = ANY($1)`,
     [names],
   );
-  return names.map((name) => ({
-    name,
-    versions: versions
-      .filter((row) => row.name === name)
-      .map(({ version }) => version)
-      .sort(rcompare),
-    environments: Object.fromEntries(
-      running.filter(({ module }) => module === name).map(({ environment, version }) => [environment, version]),
-    ),
-  }));
+  return names.map((name) => {
+    const own = versions.filter((row) => row.name === name).sort((a, b) => rcompare(a.version, b.version));
+    return {
+      name,
+      versions: own.map(({ version }) => version),
+      withdrawnVersions: own.filter(({ isWithdrawn }) => isWithdrawn).map(({ version }) => version),
+      environments: Object.fromEntries(
+        running.filter(({ module }) => module === name).map(({ environment, version }) => [environment, version]),
+      ),
+    };
+  });
 }

@@ -34,7 +34,8 @@ export async function findVersion(
   version: string,
 ): Promise<ModuleVersion | null> {
   const [found] = await manager.query<ModuleVersion[]>(
-    `SELECT name, version, digest, size_bytes AS "sizeBytes", manifest, signers, published_at AS "publishedAt"
+    `SELECT name, version, digest, size_bytes AS "sizeBytes", manifest, signers, published_at AS "publishedAt",
+       withdrawn_at AS "withdrawnAt", withdrawal_reason AS "withdrawalReason"
      FROM hotswap.module_version
      JOIN hotswap.artifact ON digest = artifact
      WHERE name = $1 AND version = $2`,

@@ -5,6 +5,7 @@ import { composeDocuments } from '../clusters/write-assignments.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { notifyWake } from '../wake.js';
 import { adoptEpoch } from './adopt-epoch.js';
+import { insertDeaths } from './insert-deaths.js';
 import { insertStateChange } from './state-change.js';
 
 /** See the port. Every join counts as a change of membership; what an earlier boot said is forgotten. */
@@ -23,6 +24,7 @@ export function joinNode(
     const known = await lockNode(manager, request.nodeId);
     if (known) checkIdentity(known, request, knownSecretHash);
     const state = known?.boot_id === request.bootId ? known.reported_state : 'Starting';
+    if (known) await manager.query(insertDeaths, [request.nodeId, request.bootId]);
     await manager.query(insertStateChange('$2', '$3'), [request.nodeId, request.bootId, state]);
     await manager.query(upsertNode, [
       request.nodeId,

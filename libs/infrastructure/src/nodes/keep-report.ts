@@ -53,7 +53,8 @@ async function write(manager: EntityManager, nodeId: string, report: NodeReport)
     report.bootId,
   ]);
   await writeObservations(manager, nodeId, report.modules);
-  await writeTraffic(manager, nodeId, node.environment, report);
+  await writeSamples(manager, 'traffic_sample', nodeId, node.environment, report, report.traffic);
+  await writeSamples(manager, 'probe_sample', nodeId, node.environment, report, report.probes ?? []);
   return { outcome: 'accepted', unknownEpoch: unknownEpochOf(node, report) };
 }
 
@@ -132,27 +133,29 @@ const upsertObservations = `
   WHERE (seen.active, seen.candidate, seen.candidate_percent, seen.serving_fallback, seen.instances)
     IS DISTINCT FROM (excluded.active, excluded.candidate, excluded.candidate_percent, excluded.serving_fallback, excluded.instances)`;
 
-async function writeTraffic(
+async function writeSamples(
   manager: EntityManager,
+  table: 'traffic_sample' | 'probe_sample',
   nodeId: string,
   environment: string,
-  { bootId, sequence, intervalSeconds, ageSeconds, traffic }: NodeReport,
+  { bootId, sequence, intervalSeconds, ageSeconds }: NodeReport,
+  samples: readonly TrafficSample[],
 ): Promise<void> {
-  if (traffic.length === 0) return;
-  await manager.query(insertTraffic, [
+  if (samples.length === 0) return;
+  await manager.query(insertInto(table), [
     nodeId,
     bootId,
     sequence,
     environment,
     intervalSeconds,
-    JSON.stringify(traffic.map(toSparse)),
+    JSON.stringify(samples.map(toSparse)),
     ageSeconds ?? 0,
   ]);
 }
 
 /** Of the time when it happened: what a node could not deliver for a while is no spike when it comes. */
-const insertTraffic = `
-  INSERT INTO hotswap.traffic_sample
+const insertInto = (table: string) => `
+  INSERT INTO hotswap.${table}
     (node_id, boot_id, sequence, environment, at, interval_seconds, module, release, version, role, requests, failures,
      latency_buckets, latency_counts, latency_sum_seconds, in_flight, cpu_seconds, rss_bytes, event_loop_delay_seconds)
   SELECT $1::text, $2::text, $3::bigint, $4::text, now() - $7 * interval '1 second', $5::double precision, module, release, version, coalesce(role, 'active'), requests, failures,

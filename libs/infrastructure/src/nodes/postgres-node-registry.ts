@@ -2,6 +2,8 @@ import type { JoinRequest, NodeDocument, NodeReport } from '@hotswap/agent-proto
 import { NodeRegistry, type JoinOutcome, type ReportOutcome } from '@hotswap/orchestrator';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { decommissionNode } from './decommission-node.js';
+import { drainNode } from './drain-node.js';
 import { joinNode } from './join-node.js';
 import { keepReport } from './keep-report.js';
 
@@ -44,5 +46,13 @@ export class PostgresNodeRegistry extends NodeRegistry {
       [nodeIds],
     );
     return new Map(rows.map(({ id, epoch, revision }) => [id, { epoch, revision }]));
+  }
+
+  drain(nodeId: string): Promise<boolean> {
+    return drainNode(this.dataSource, nodeId);
+  }
+
+  decommission(nodeId: string): Promise<boolean> {
+    return decommissionNode(this.dataSource, nodeId);
   }
 }

@@ -202,6 +202,7 @@ function describeChanges({ status, stages, slot, assign, evidence }: PipelineDec
       active: plan.active?.digest ?? null,
       candidate: plan.candidate?.digest ?? null,
       candidatePercent: plan.candidatePercent,
+      ...(plan.probe && { probe: plan.probe }),
     })),
   };
 }

@@ -32,6 +32,9 @@ const keep = `
   WHERE deployment.id = $1 AND stage.deployment_id = $1 AND exposure.stage_id = stage.id
     AND exposed_since IS NOT NULL AND NOT ${isCounted}`;
 
+/** Probes are no traffic of users: they are in the blocks they were evidence in, and needed nowhere else. */
+export const pruneProbes = `DELETE FROM hotswap.probe_sample WHERE at < now() - interval '1 hour'`;
+
 /** Ends traffic samples that are older than an hour; those of exposures that go on are added to what is kept of these. */
 export const pruneTraffic = `
   WITH pruned AS (

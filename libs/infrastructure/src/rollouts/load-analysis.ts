@@ -14,6 +14,8 @@ import type { EntityManager } from 'typeorm';
 
 /** One look takes in so many blocks; after an outage the next looks take in the rest. */
 const blocksMax = 120;
+/** Of the role of a block's row that is of the node's own probes. */
+const probeSuffix = '-probe';
 
 /** Where the stage's analysis has come to, and the blocks since. */
 export async function loadAnalysis(
@@ -94,15 +96,23 @@ function toNodes(
   { stable, target }: { stable: Release | null; target: Release },
 ): NodeSample[] {
   const nodes = new Map<string, NodeSample>();
+  const probed = new Set<string>();
   for (const { role, release, nodes: packed } of parts) {
-    const arm = armOf(role, release, stable, target);
+    const isProbe = role.endsWith(probeSuffix);
+    const arm = armOf(isProbe ? role.slice(0, -probeSuffix.length) : role, release, stable, target);
     if (!arm) continue;
     for (const entry of packed) {
+      if (isProbe) probed.add(entry[0]);
       const node = nodes.get(entry[0]) ?? { id: entry[0], arms: {} };
       nodes.set(entry[0], { ...node, arms: { ...node.arms, [arm]: addTo(node.arms[arm], entry) } });
     }
   }
-  return [...nodes.values()];
+  return [...nodes.values()].map((node) => (probed.has(node.id) && node.arms.T ? withoutStable(node) : node));
+}
+
+/** Probes go to target and twin alone: in their second stable's requests are not comparable with both's. */
+function withoutStable({ id, arms: { S: _, ...arms } }: NodeSample): NodeSample {
+  return { id, arms };
 }
 
 /** Releases that the rollout does not compare are no arm: what drains from before it. */

@@ -33,8 +33,28 @@ export function loadView(dataSource: DataSource, deploymentId: string): Promise<
     if (!deployment || finalStatuses.includes(deployment.status)) return null;
     const stages = await loadStages(manager, deploymentId);
     const { environment, revisions } = await loadStageEnvironment(manager, deployment, stages, now);
-    return { deployment, stages, evidence: await loadEvidence(manager, stages, now), environment, now, revisions };
+    return {
+      deployment,
+      stages,
+      evidence: await loadEvidence(manager, stages, now),
+      withdrawal: await loadWithdrawal(manager, deployment),
+      environment,
+      now,
+      revisions,
+    };
   });
+}
+
+async function loadWithdrawal(
+  manager: EntityManager,
+  { module, version }: Deployment,
+): Promise<DeploymentView['withdrawal']> {
+  const [row] = await manager.query<{ withdrawn_at: Date; withdrawal_reason: string | null }[]>(
+    `SELECT withdrawn_at, withdrawal_reason FROM hotswap.module_version
+     WHERE name = $1 AND version = $2 AND withdrawn_at IS NOT NULL`,
+    [module, version],
+  );
+  return row ? { at: row.withdrawn_at.getTime(), reason: row.withdrawal_reason } : null;
 }
 
 async function loadStageEnvironment(

@@ -25,6 +25,7 @@ async function writeStage(manager: EntityManager, stage: Stage, change: StageCha
     toJson(change.progress),
     toJson(change.reason),
     toJson(change.approval),
+    toJson(change.rollback),
   ]);
   if (newStatus) await manager.query(keepNodeCounts, [stage.id]);
 }
@@ -38,6 +39,7 @@ const updateStage = `
     progress = coalesce($7, progress),
     reason = coalesce($8, reason),
     approval = coalesce($9, approval),
+    rollback = coalesce($10, rollback),
     started_at = CASE WHEN coalesce($2, status) IN ('Pending', 'Skipped') THEN started_at ELSE coalesce(started_at, now()) END,
     finished_at = CASE
       WHEN coalesce($2, status) NOT IN ('Succeeded', 'Skipped', 'Failed', 'RolledBack') THEN NULL

@@ -16,10 +16,15 @@ for (const [address, prefix] of [
 ] as const)
   refused.addSubnet(address, prefix, 'ipv4');
 for (const [address, prefix] of [
-  ['::', 127],
+  // Unspecified, loopback, and IPv4 addresses written as IPv6: compatible, translated, 6to4, Teredo.
+  ['::', 96],
   ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
+  ['2001::', 32],
+  ['2002::', 16],
   ['fc00::', 7],
   ['fe80::', 10],
+  ['fec0::', 10],
   ['ff00::', 8],
 ] as const)
   refused.addSubnet(address, prefix, 'ipv6');

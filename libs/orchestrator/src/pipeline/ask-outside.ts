@@ -1,7 +1,9 @@
 import {
+  environmentOf,
   listenedMilliseconds,
   reason,
   second,
+  suspensionsOf,
   type DeploymentView,
   type Evidence,
   type EvidenceRequest,
@@ -9,7 +11,6 @@ import {
   type Reason,
   type Stage,
 } from '@hotswap/domain';
-import { environmentOf, suspensionsOf } from './stage-decision.js';
 
 const deadlineSeconds = 30;
 /** A good answer counts for so many intervals. */

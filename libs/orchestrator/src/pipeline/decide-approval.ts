@@ -9,6 +9,8 @@ import {
 import { advance, completeStage, hold } from './stage-decision.js';
 
 const approvalHours = 24;
+/** A verdict wakes the loop; what else may end the wait (the version is withdrawn) is seen by then. */
+const lookAgainMilliseconds = 15_000;
 
 /** Approval: waits for a person's word, at most a day. */
 export function decideApproval(view: DeploymentView, stage: Stage): PipelineDecision | { fails: Reason } {
@@ -31,7 +33,7 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
           reason: because,
         },
       ],
-      recheckAt: expiresAt + 1,
+      recheckAt: view.now + lookAgainMilliseconds,
     };
   }
   const { verdict, expiresAt } = approval;
@@ -52,5 +54,12 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
     `Waiting for an approval of ${environment}, until ${isoInstant(expiresAt)}`,
     { untilAt: isoInstant(expiresAt) },
   );
-  return hold(view, stage, 'Waiting', 'AwaitingApproval', because, expiresAt + 1);
+  return hold(
+    view,
+    stage,
+    'Waiting',
+    'AwaitingApproval',
+    because,
+    Math.min(expiresAt + 1, view.now + lookAgainMilliseconds),
+  );
 }

@@ -1,16 +1,20 @@
 import {
+  environmentOf,
+  faultOfProcess,
   inSeconds,
   isCatchingUp,
   isoInstant,
   listenedMilliseconds,
   reason,
+  rolloutView,
   second,
+  suspensionsOf,
   type DeploymentView,
   type PipelineDecision,
   type Reason,
   type Stage,
 } from '@hotswap/domain';
-import { completeStage, environmentOf, hold, suspensionsOf } from './stage-decision.js';
+import { completeStage, hold } from './stage-decision.js';
 
 const lookAgainMilliseconds = 1000;
 
@@ -18,9 +22,6 @@ const lookAgainMilliseconds = 1000;
 export function decideValidation(view: DeploymentView, stage: Stage): PipelineDecision | { fails: Reason } {
   const { cluster, policy } = environmentOf(view);
   const { module } = view.deployment;
-  const target = view.stages.find(
-    ({ name, environment }) => name === 'Deploy' && environment === stage.environment,
-  )?.to;
   const since = stage.startedAt ?? view.now;
   const suspensions = suspensionsOf(view);
   const wait = (code: string, message: string, data: Record<string, unknown> = {}) =>
@@ -32,16 +33,9 @@ export function decideValidation(view: DeploymentView, stage: Stage): PipelineDe
     );
   }
 
-  const failed = cluster.live.find((node) => target && node.failureOf(module, target));
-  if (failed && target) {
-    const error = failed.failureOf(module, target)?.error ?? 'no message';
-    return {
-      fails: reason('validation-failed', `${target.version} stopped working on node ${failed.id}: ${error}`, {
-        nodeId: failed.id,
-        error,
-      }),
-    };
-  }
+  const deploy = view.stages.find(({ name, environment }) => name === 'Deploy' && environment === stage.environment);
+  const fault = deploy?.to ? faultOfProcess(rolloutView(view, deploy)) : null;
+  if (fault) return { fails: fault };
   const serving = cluster.live.filter(
     (node) => node.state(view.now, cluster.listening) === 'Ready' && node.confirms(module),
   );
@@ -53,7 +47,8 @@ export function decideValidation(view: DeploymentView, stage: Stage): PipelineDe
   if (isComplete && served >= policy.validateSeconds * second) {
     return completeStage(view, stage, reason('validated', sentence, numbers), { status: 'Succeeded' });
   }
-  if (!isComplete && listenedMilliseconds(since, view.now, suspensions) > policy.progressDeadlineSeconds * second) {
+  const limitSeconds = policy.progressDeadlineSeconds + (isComplete ? policy.validateSeconds : 0);
+  if (listenedMilliseconds(since, view.now, suspensions) > limitSeconds * second) {
     return { fails: reason('validation-deadline', sentence, numbers) };
   }
   const leftMilliseconds = isComplete

@@ -1,12 +1,9 @@
 import type {
   DeploymentStatus,
   DeploymentView,
-  EnvironmentView,
   Instant,
-  ListeningGap,
   PipelineDecision,
   Reason,
-  RolloutView,
   Stage,
   StageChange,
   StageStatus,
@@ -58,37 +55,6 @@ export function completeStage(
     kind: 'complete-stage',
     stages: [{ stageId: stage.id, reason: because, ...change }],
   };
-}
-
-/** What the strategy sees of a Deploy stage that has started; for the way back, `stable` is where it came from. */
-export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
-  const { cluster, policy, target, traffic, analysis } = environmentOf(view);
-  return {
-    module: view.deployment.module,
-    policy,
-    cluster,
-    stable: stage.from,
-    target: stage.to ?? target,
-    startedAt: stage.startedAt ?? view.now,
-    progress: stage.progress,
-    traffic,
-    analysis,
-    suspensions: suspensionsOf(view),
-    promotion: view.deployment.promotion,
-    isPaused: view.deployment.pausedAt !== null,
-  };
-}
-
-/** Pauses of the deployment and times without anyone listening. */
-export function suspensionsOf({ deployment, environment, now }: DeploymentView): ListeningGap[] {
-  const underWay = deployment.pausedAt === null ? [] : [{ from: deployment.pausedAt, to: now }];
-  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay];
-}
-
-export function environmentOf(view: DeploymentView): EnvironmentView {
-  if (!view.environment)
-    throw new Error(`Deployment ${view.deployment.id}: a stage with an environment was loaded without it`);
-  return view.environment;
 }
 
 /** Nodes were, or may have been, given something by this Deploy stage. */

@@ -6,6 +6,8 @@ export interface VersionedPolicy {
   revision: number;
 }
 
+export type RemoveOutcome = { kind: 'removed' | 'not-there' } | { kind: 'deployment-in-progress'; id: string };
+
 /** Environments, what they run and how they take new releases. */
 export abstract class ClusterStore {
   abstract load(environment: EnvironmentName): Promise<EnvironmentCluster>;
@@ -16,6 +18,11 @@ export abstract class ClusterStore {
    * others are left out. Answers how many assignments it wrote.
    */
   abstract assign(cluster: EnvironmentCluster, plans: (PlannedNode & { module: string })[]): Promise<number>;
+  /**
+   * The environment is to run nothing of the module any more, and has nothing to go back to; the cluster pass takes it off the nodes. Refused while
+   * an unfinished deployment holds the module there.
+   */
+  abstract removeModule(environment: EnvironmentName, module: string): Promise<RemoveOutcome>;
   abstract policy(environment: EnvironmentName): Promise<VersionedPolicy>;
   /** Null: `expectedRevision` is not the newest any more, nothing was written. */
   abstract replacePolicy(

@@ -1,21 +1,38 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Strategy } from '@hotswap/domain';
+import { holdFor, reason, type Decision, type RolloutView, type Strategy } from '@hotswap/domain';
 
 /** Injection token of the array of all strategies. */
 export const rolloutStrategies = Symbol('rolloutStrategies');
 
-/** Finds the strategy that an environment's policy names. */
+/** The strategies of this process, by name; names are read case-insensitively. */
 @Injectable()
 export class StrategyRegistry {
   private readonly byName: ReadonlyMap<string, Strategy>;
 
   constructor(@Inject(rolloutStrategies) strategies: Strategy[]) {
-    this.byName = new Map(strategies.map((strategy) => [strategy.name, strategy]));
+    this.byName = new Map(strategies.map((strategy) => [strategy.name.toLowerCase(), strategy]));
+    if (this.byName.size < strategies.length)
+      throw new Error(`Two strategies have one name: ${strategies.map(({ name }) => name).join(', ')}`);
   }
 
+  get names(): string[] {
+    return [...this.byName.values()].map(({ name }) => name);
+  }
+
+  find(name: string): Strategy | null {
+    return this.byName.get(name.toLowerCase()) ?? null;
+  }
+
+  /** A process that lacks the strategy has one that waits instead: another replica, or its own next start, may have it. */
   get(name: string): Strategy {
-    const strategy = this.byName.get(name);
-    if (!strategy) throw new Error(`No strategy is named ${name}; there are ${[...this.byName.keys()].join(', ')}`);
-    return strategy;
+    return this.find(name) ?? { name, decide: (view) => this.awaitStrategy(name, view) };
+  }
+
+  private awaitStrategy(name: string, view: RolloutView): Decision {
+    const because = reason('strategy-missing', `No strategy is named ${name} here; there are ${this.names.join(', ')}`);
+    return holdFor(view, view.policy.progressDeadlineSeconds, because, (late) => ({
+      kind: 'roll-back',
+      because: late,
+    }));
   }
 }

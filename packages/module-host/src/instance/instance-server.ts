@@ -3,14 +3,7 @@ import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import { FrameReader } from '../wire/frame-reader.js';
 import { FrameWriter } from '../wire/frame-writer.js';
-import { decodeRequestHead } from '../wire/head.js';
-import {
-  parseJson,
-  type InstanceCall,
-  type InstanceStatistics,
-  type LoadResult,
-  type RequestHead,
-} from '../wire/messages.js';
+import { parseJson, type InstanceCall, type InstanceStatistics, type LoadResult } from '../wire/messages.js';
 import type { Wire } from '../wire/wire.js';
 import { EventLoopDelay } from './event-loop-delay.js';
 import { deepFreeze, importModule } from './module.js';
@@ -21,6 +14,8 @@ import type { Usage } from './usage.js';
 export class InstanceServer {
   #served: { module: Module; env: ModuleEnv } | null = null;
   readonly #requests = new Map<number, ServedRequest>();
+  /** Begun when their batch is read: what of their bodies came with them is then there. */
+  #arrived: ServedRequest[] = [];
   readonly #background = new Set<Promise<unknown>>();
   readonly #eventLoopDelay = new EventLoopDelay();
   readonly #writer: FrameWriter;
@@ -32,28 +27,42 @@ export class InstanceServer {
     onEnd: () => void,
   ) {
     this.#writer = new FrameWriter(wire);
-    const reader = new FrameReader(2 ** 30, (frame) => this.#receive(frame));
+    const reader = new FrameReader(
+      2 ** 30,
+      (frame) => this.#receive(frame),
+      () => this.#begin(),
+    );
     wire.listen((bytes) => reader.push(bytes), onEnd);
   }
 
   #receive(frame: Frame): void {
-    if (frame.type === frameTypes.request) void this.#serve(frame.id, decodeRequestHead(frame.payload));
-    else if (frame.type === frameTypes.call) void this.#answerCall(frame.id, parseJson(frame.payload) as InstanceCall);
-    else if (frame.type === frameTypes.restore) void this.#restore(frame.id, frame.payload);
+    if (frame.type === frameTypes.request) this.#accept(new ServedRequest(frame, this.#writer));
+    else if (frame.type === frameTypes.call) void this.#answerCall(frame.id, parseJson(frame.body) as InstanceCall);
+    else if (frame.type === frameTypes.restore) void this.#restore(frame.id, frame.body as Buffer);
     else this.#requests.get(frame.id)?.receive(frame);
   }
 
-  async #serve(id: number, head: RequestHead): Promise<void> {
-    const request = new ServedRequest(id, this.#writer, head);
-    this.#requests.set(id, request);
+  #accept(request: ServedRequest): void {
+    this.#requests.set(request.id, request);
+    this.#arrived.push(request);
+  }
+
+  #begin(): void {
+    const arrived = this.#arrived;
+    if (arrived.length === 0) return;
+    this.#arrived = [];
+    for (const request of arrived) void this.#serve(request);
+  }
+
+  async #serve(request: ServedRequest): Promise<void> {
     const { module, env } = this.#loaded;
     await request.answer(module, env, this.#context);
-    this.#requests.delete(id);
+    this.#requests.delete(request.id);
   }
 
   async #answerCall(id: number, call: InstanceCall): Promise<void> {
     await this.#tell(id, async () => {
-      if (call.call === 'snapshot') this.#writer.write(frameTypes.done, id, serialize(await this.#snapshot()));
+      if (call.call === 'snapshot') this.#writer.write(frameTypes.done, id, '', serialize(await this.#snapshot()));
       else this.#writer.writeJson(frameTypes.done, id, (await this.#call(call)) ?? null);
     });
   }
@@ -109,7 +118,7 @@ export class InstanceServer {
   async #load(entryUrl: string, env: ModuleEnv): Promise<LoadResult> {
     const module = await importModule(entryUrl);
     this.#served = { module, env: deepFreeze(env) };
-    return { hasHealth: module.health !== undefined };
+    return { functions: Object.keys(module) };
   }
 
   get #loaded(): { module: Module; env: ModuleEnv } {

@@ -1,5 +1,5 @@
 import type { CreditedReceiver } from '../wire/credit.js';
-import type { RequestHead } from '../wire/messages.js';
+import type { RequestHead } from '../wire/head.js';
 import { delegateTo } from './delegate.js';
 import { normalUrl } from './normal-url.js';
 
@@ -11,7 +11,7 @@ const decoder = new TextDecoder();
  * handler wants what is not here. It is a `Request` to `instanceof`; `nativeOf` gives Node's own where that is needed.
  */
 export class LightRequest {
-  readonly #head: RequestHead;
+  readonly #head: Pick<RequestHead, 'method' | 'url' | 'headers'>;
   readonly #body: CreditedReceiver | null;
   #url: string | null = null;
   #headers: Headers | null = null;
@@ -19,7 +19,7 @@ export class LightRequest {
   #isRead = false;
   #native: Request | null = null;
 
-  constructor(head: RequestHead, body: CreditedReceiver | null) {
+  constructor(head: Pick<RequestHead, 'method' | 'url' | 'headers'>, body: CreditedReceiver | null) {
     this.#head = head;
     this.#body = body;
   }
@@ -85,13 +85,8 @@ export class LightRequest {
   async #readAll(): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#body === null) return new Uint8Array(0);
     this.#isRead = true;
-    const pieces: Uint8Array[] = [];
-    let bytes = 0;
-    for (let next = await this.#body.next(); next.done !== true; next = await this.#body.next()) {
-      pieces.push(next.value);
-      bytes += next.value.length;
-    }
-    const whole = new Uint8Array(bytes);
+    const pieces = this.#body.takeRest() ?? (await allOf(this.#body));
+    const whole = new Uint8Array(pieces.reduce((bytes, piece) => bytes + piece.length, 0));
     let at = 0;
     for (const piece of pieces) {
       whole.set(piece, at);
@@ -114,6 +109,12 @@ export class LightRequest {
 }
 
 delegateTo(LightRequest, NativeRequest, (request) => LightRequest.nativeOf(request));
+
+async function allOf(body: CreditedReceiver): Promise<Uint8Array[]> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body) pieces.push(piece);
+  return pieces;
+}
 
 /** Reads a piece only when it is asked for, so that the sender waits while the module does. */
 function streamOf(body: CreditedReceiver): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -1,5 +1,4 @@
 import { delegateTo } from './delegate.js';
-import type { ResponseHead } from '../wire/messages.js';
 
 const NativeResponse = globalThis.Response;
 const NativeHeaders = globalThis.Headers;
@@ -12,16 +11,14 @@ const statusesWithoutBody: ReadonlySet<number> = new Set([204, 205, 304]);
 type WholeBody = string | Uint8Array | null;
 
 /** What a response that was never more than its parts is sent as. */
-export interface WholeResponse extends ResponseHead {
-  body: WholeBody;
-}
-
-interface Parts {
+export interface WholeResponse {
   status: number;
   body: WholeBody;
   /** Names in lower case, each once. */
-  headers: [string, string][];
+  headers: Iterable<[string, string]>;
 }
+
+type Parts = WholeResponse & { headers: [string, string][] };
 
 /**
  * The `Response` that modules construct: text or bytes with a status and plain headers stay just that, and are sent so. For everything else,
@@ -60,13 +57,7 @@ export class LightResponse {
   static whole(response: unknown): WholeResponse | null {
     if (!(typeof response === 'object' && response !== null && #parts in response)) return null;
     if (response.#native !== null || response.#parts === null) return null;
-    const { status, body, headers } = response.#parts;
-    return {
-      status,
-      headers: response.#headers === null ? headers : [...response.#headers],
-      hasBody: body !== null,
-      body,
-    };
+    return response.#headers === null ? response.#parts : { ...response.#parts, headers: response.#headers };
   }
 
   get status(): number {

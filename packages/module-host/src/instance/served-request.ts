@@ -2,8 +2,7 @@ import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
 import { CreditedReceiver, CreditedSender, windowBytes } from '../wire/credit.js';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import type { FrameWriter } from '../wire/frame-writer.js';
-import { encodeResponseHead } from '../wire/head.js';
-import type { RequestHead } from '../wire/messages.js';
+import { encodeResponseHead, RequestHead } from '../wire/head.js';
 import { LightRequest } from './light-request.js';
 import { LightResponse, type WholeResponse } from './light-response.js';
 
@@ -11,6 +10,8 @@ const NativeResponse = globalThis.Response;
 
 /** One request in the module, until its answer is sent or is not wanted any more. */
 export class ServedRequest {
+  readonly id: number;
+  readonly #head: RequestHead;
   readonly #receiver: CreditedReceiver | null;
   readonly #request: LightRequest;
   #sender: CreditedSender | null = null;
@@ -19,19 +20,21 @@ export class ServedRequest {
   #reason: Error | null = null;
 
   constructor(
-    private readonly id: number,
+    { id, head, isLast }: Frame,
     private readonly writer: FrameWriter,
-    private readonly head: RequestHead,
   ) {
-    this.#receiver = head.hasBody ? new CreditedReceiver(writer, id, () => undefined) : null;
-    this.#request = new LightRequest(head, this.#receiver);
+    this.id = id;
+    this.#head = new RequestHead(head);
+    this.#receiver = isLast ? null : new CreditedReceiver(writer, id, () => undefined);
+    this.#request = new LightRequest(this.#head, this.#receiver);
   }
 
-  receive(frame: Frame): void {
-    if (frame.type === frameTypes.body) this.#receiver?.push(frame.payload);
-    else if (frame.type === frameTypes.end) this.#receiver?.end();
-    else if (frame.type === frameTypes.credit) this.#sender?.grant(frame.payload.readUInt32BE(0));
-    else if (frame.type === frameTypes.abort) this.#giveUp(frame.payload.toString('utf8'));
+  receive({ type, head, body, isLast }: Frame): void {
+    if (type === frameTypes.body) {
+      if (body !== null) this.#receiver?.push(body as Uint8Array);
+      if (isLast) this.#receiver?.end();
+    } else if (type === frameTypes.credit) this.#sender?.grant(Number(head));
+    else if (type === frameTypes.abort) this.#giveUp(String(body));
   }
 
   /** Never rejects: what goes wrong is told to the kernel. */
@@ -48,17 +51,11 @@ export class ServedRequest {
   }
 
   /** False: its body is too long to be sent without credit. */
-  #sendWhole(response: WholeResponse): boolean {
+  #sendWhole({ status, headers, body }: WholeResponse): boolean {
     if (this.#isGivenUp) return true;
-    const { body } = response;
-    const hasBody = body !== null && this.head.method !== 'HEAD';
-    if (!hasBody) {
-      this.writer.writeHead(frameTypes.head, this.id, encodeResponseHead({ ...response, hasBody }));
-      return true;
-    }
-    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    if (bytes > windowBytes) return false;
-    this.writer.writeWhole(frameTypes.answer, this.id, encodeResponseHead(response), body, bytes);
+    const sent = this.#head.method === 'HEAD' ? null : asciiOrBytes(body);
+    if (sent !== null && sent.length > windowBytes) return false;
+    this.writer.write(frameTypes.response, this.id, encodeResponseHead(status, headers), sent);
     return true;
   }
 
@@ -68,14 +65,10 @@ export class ServedRequest {
     if (response.bodyUsed) throw new TypeError('"fetch" returned a Response whose body is already used.');
     if (response.type === 'error') throw new TypeError('"fetch" returned Response.error().');
     if (this.#isGivenUp) return void (await response.body?.cancel(this.#reason));
-    const hasBody = response.body !== null && this.head.method !== 'HEAD';
-    const { status } = response;
-    this.writer.writeHead(
-      frameTypes.head,
-      this.id,
-      // Every `set-cookie` is a header of its own.
-      encodeResponseHead({ status, headers: [...response.headers], hasBody }),
-    );
+    const hasBody = response.body !== null && this.#head.method !== 'HEAD';
+    // Every `set-cookie` is a header of its own.
+    const head = encodeResponseHead(response.status, response.headers);
+    this.writer.write(frameTypes.response, this.id, head, null, !hasBody);
     if (!hasBody) return void (await response.body?.cancel());
     const sender = (this.#sender = new CreditedSender(this.writer, this.id));
     const reader = (this.#reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>);
@@ -97,4 +90,9 @@ export class ServedRequest {
     // The source of the body learns of it too, even where it does not look at the request's signal.
     this.#reader?.cancel(error).catch(() => undefined);
   }
+}
+
+/** ASCII is most of what there is, and the same in UTF-8. */
+function asciiOrBytes(body: WholeResponse['body']): WholeResponse['body'] {
+  return typeof body === 'string' && Buffer.byteLength(body) !== body.length ? Buffer.from(body) : body;
 }

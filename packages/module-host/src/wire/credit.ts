@@ -16,11 +16,12 @@ export class CreditedSender {
     private readonly id: number,
   ) {}
 
-  /** Sends all of it at once; false: there is not enough credit for it (or nobody takes it), nothing is sent. */
-  trySend(bytes: Uint8Array): boolean {
+  /** Sends all of it at once; false: there is not enough credit for it (or nobody takes it), nothing is sent. @param isLast as of `end`. */
+  trySend(bytes: Uint8Array, isLast: boolean): boolean {
     if (this.#stopped || bytes.length > this.#credit || bytes.length > pieceBytesMax) return false;
     this.#credit -= bytes.length;
-    this.writer.write(frameTypes.body, this.id, bytes);
+    this.writer.write(frameTypes.body, this.id, '', bytes, isLast);
+    this.#stopped = isLast;
     return true;
   }
 
@@ -34,14 +35,15 @@ export class CreditedSender {
       }
       const size = Math.min(this.#credit, pieceBytesMax, bytes.length - at);
       this.#credit -= size;
-      this.writer.write(frameTypes.body, this.id, bytes.subarray(at, at + size));
+      this.writer.write(frameTypes.body, this.id, '', bytes.subarray(at, at + size), false);
       at += size;
     }
     return !this.#stopped;
   }
 
+  /** The body is complete. */
   end(): void {
-    if (!this.#stopped) this.writer.write(frameTypes.end, this.id);
+    if (!this.#stopped) this.writer.write(frameTypes.body, this.id);
     this.#stopped = true;
   }
 
@@ -109,6 +111,14 @@ export class CreditedReceiver implements AsyncIterableIterator<Uint8Array, undef
     });
   }
 
+  /** What is unread, where that is all there will be; null: it has to be waited for, or failed. */
+  takeRest(): Uint8Array[] | null {
+    if (!this.#ended || this.#error !== null) return null;
+    const rest = this.#queue;
+    this.#queue = [];
+    return rest;
+  }
+
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -138,7 +148,7 @@ export class CreditedReceiver implements AsyncIterableIterator<Uint8Array, undef
     this.#unread -= bytes.length;
     this.#ungranted += bytes.length;
     if (this.#ungranted >= windowBytes / 2 && !this.#ended) {
-      this.writer.writeUint32(frameTypes.credit, this.id, this.#ungranted);
+      this.writer.write(frameTypes.credit, this.id, String(this.#ungranted));
       this.#ungranted = 0;
     }
     return bytes;

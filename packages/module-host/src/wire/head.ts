@@ -1,43 +1,36 @@
-import type { RequestHead, ResponseHead } from './messages.js';
+// Heads are the hop's most frequent payload: lines of Latin-1 text, for a request its method and URL, for a response its status, then each
+// header's name and value. No field can hold a line break: HTTP allows none.
 
-// Heads are the hop's most frequent payload: lines of Latin-1 text, `hasBody method|status`, [url,] then each header's name and value. No
-// field can hold a line break: HTTP allows none.
-
-const lineBreak = /[\r\n]/;
-
-export function encodeRequestHead({ method, url, headers, hasBody }: RequestHead): string {
-  return encode(`${hasBody ? 1 : 0}${method}\n${url}`, headers);
-}
-
-export function decodeRequestHead(payload: Buffer): RequestHead {
-  const lines = payload.toString('latin1').split('\n');
-  const [first = '', url = ''] = lines;
-  return { method: first.slice(1), url, headers: pairsFrom(lines, 2), hasBody: first.startsWith('1') };
-}
-
-export function encodeResponseHead({ status, headers, hasBody }: ResponseHead): string {
-  return encode(`${hasBody ? 1 : 0}${status}`, headers);
-}
-
-/** What it says is not checked. */
-export function decodeResponseHead(payload: Buffer, start: number, end: number): ResponseHead {
-  const lines = payload.toString('latin1', start, end).split('\n');
-  const first = lines[0] ?? '';
-  return { status: Number(first.slice(1)), headers: pairsFrom(lines, 1), hasBody: first.startsWith('1') };
-}
-
-function encode(start: string, headers: readonly [string, string][]): string {
-  let text = start;
-  for (const [name, value] of headers) text += `\n${name}\n${lineBreak.test(value) ? withoutBreaks(value) : value}`;
+/** @param headers names and values in turn; whoever made them has seen to it that there is no line break in them. */
+export function encodeRequestHead(method: string, url: string, headers: readonly string[]): string {
+  let text = `${method}\n${url}`;
+  for (const field of headers) text += `\n${field}`;
   return text;
 }
 
-function withoutBreaks(value: string): string {
-  return value.replace(/[\r\n]/g, ' ');
+export function encodeResponseHead(status: number, headers: Iterable<readonly [string, string]>): string {
+  let text = String(status);
+  for (const [name, value] of headers) text += `\n${name}\n${value}`;
+  return text;
 }
 
-function pairsFrom(lines: string[], start: number): [string, string][] {
-  const pairs: [string, string][] = [];
-  for (let at = start; at < lines.length; at += 2) pairs.push([lines[at] ?? '', lines[at + 1] ?? '']);
-  return pairs;
+/** A request's head as an instance gets it; its headers are looked at only when a handler does. */
+export class RequestHead {
+  readonly method: string;
+  readonly url: string;
+  readonly #headers: string;
+
+  constructor(head: string) {
+    const methodEnd = head.indexOf('\n');
+    const urlEnd = head.indexOf('\n', methodEnd + 1);
+    this.method = head.slice(0, methodEnd);
+    this.url = head.slice(methodEnd + 1, urlEnd < 0 ? undefined : urlEnd);
+    this.#headers = urlEnd < 0 ? '' : head.slice(urlEnd + 1);
+  }
+
+  get headers(): [string, string][] {
+    if (this.#headers === '') return [];
+    const lines = this.#headers.split('\n');
+    return Array.from({ length: lines.length / 2 }, (_, at) => [lines[2 * at] ?? '', lines[2 * at + 1] ?? '']);
+  }
 }

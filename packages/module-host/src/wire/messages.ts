@@ -1,4 +1,5 @@
 import type { ModuleEnv } from '@hotswap/module-kit';
+import type { Frame } from './frame.js';
 
 /** What the kernel asks of an instance outside of requests, by name. The kernel makes one at a time, but for `ping`. */
 export type InstanceCall =
@@ -15,8 +16,8 @@ export type InstanceCall =
   | { call: 'ping' };
 
 export interface LoadResult {
-  /** Whether the module has a `health()` of its own. */
-  hasHealth: boolean;
+  /** Names of the optional functions that the module has. */
+  functions: string[];
 }
 
 /** Answer to `ping`. */
@@ -32,22 +33,6 @@ export interface Failure {
   message: string;
 }
 
-export interface RequestHead {
-  method: string;
-  url: string;
-  headers: [string, string][];
-  /** Whether `body` and `end` frames follow. */
-  hasBody: boolean;
-}
-
-/** Of an answer; of an `answer` frame `hasBody` says whether there is a body at all. */
-export interface ResponseHead {
-  status: number;
-  headers: [string, string][];
-  /** Whether `body` and `end` frames follow. */
-  hasBody: boolean;
-}
-
-export function parseJson(payload: Buffer): unknown {
-  return JSON.parse(payload.toString('utf8'));
+export function parseJson(body: Frame['body']): unknown {
+  return JSON.parse(String(body));
 }

@@ -1,7 +1,6 @@
 import { compareDocuments } from '@hotswap/agent-protocol';
-import { isSound, isTrustedOnNodes } from '../behaviour.js';
+import { isTrustedOnNodes, type SimulatedVersion } from '../behaviour.js';
 import type { Counts, Findings } from '../findings.js';
-import type { SimulatedInstance } from '../node/simulated-instance.js';
 import type { Machine, SimulatedNode } from '../node/simulated-node.js';
 import type { Tables } from '../store/memory-database.js';
 
@@ -54,17 +53,16 @@ export class NodeChecker {
     this.counts.add('boots');
   }
 
-  onSpawned(node: SimulatedNode, { version, release }: SimulatedInstance): void {
+  onLoaded(node: SimulatedNode, version: SimulatedVersion): void {
     this.counts.add('instances');
-    if (!isTrustedOnNodes(version)) this.findings.add(rules.verified, `${node.process.name} ${version.version}`);
-    if (!this.assigned.get(node.nodeId)?.has(release.spec.digest))
-      this.findings.add(rules.assigned, `${node.process.name} ${version.module}@${version.version}`);
+    const name = `${node.process.name} ${version.module}@${version.version}`;
+    if (!isTrustedOnNodes(version)) this.findings.add(rules.verified, name);
+    if (!this.assigned.get(node.nodeId)?.has(version.release)) this.findings.add(rules.assigned, name);
   }
 
-  onFault(node: SimulatedNode, { release, version }: SimulatedInstance): void {
+  onFault(node: SimulatedNode, version: SimulatedVersion): void {
     this.counts.add(`fault of ${version.behaviour.kind}`);
-    if (isSound(version)) this.findings.add('A sound version does not end by itself', version.version);
-    this.faults.add(`${node.process.name} ${release.spec.digest}`);
+    this.faults.add(`${node.process.name} ${version.release}`);
   }
 
   onObserved(node: SimulatedNode): void {

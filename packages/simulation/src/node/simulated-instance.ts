@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { Enclosure, LoadableRelease } from '@hotswap/module-host';
+import type { Enclosure } from '@hotswap/module-host';
 import { frameTypes, type Frame } from '@hotswap/module-host/wire/frame';
 import { FrameReader } from '@hotswap/module-host/wire/frame-reader';
 import { FrameWriter } from '@hotswap/module-host/wire/frame-writer';
@@ -14,9 +14,9 @@ const noOutput = Readable.from([]);
 
 /** What the simulation keeps an eye on in an instance. */
 export interface InstanceWatch {
-  onSpawned(instance: SimulatedInstance): void;
-  /** It ended by what its version does, not because it was told to. */
-  onFault(instance: SimulatedInstance): void;
+  onLoaded(instance: SimulatedInstance, version: SimulatedVersion): void;
+  /** It ends, or stands still, by what its version does, not because it was told to. */
+  onFault(instance: SimulatedInstance, version: SimulatedVersion): void;
 }
 
 /** An instance in no process of its own: a version's behaviour at the far end of the wire that the real host speaks. */
@@ -33,9 +33,11 @@ export class SimulatedInstance implements Enclosure {
   private toKernel: (bytes: Buffer) => void = () => undefined;
   private tellKernelOfEnd: () => void = () => undefined;
 
+  /** Known from when it loads a version on: it is started before. */
+  version: SimulatedVersion | null = null;
+
   constructor(
-    readonly release: LoadableRelease,
-    readonly version: SimulatedVersion,
+    private readonly find: (module: string, version: string) => SimulatedVersion,
     private readonly random: Random,
     private readonly watch: InstanceWatch,
   ) {
@@ -61,7 +63,10 @@ export class SimulatedInstance implements Enclosure {
       close: () => undefined,
       listen: () => undefined,
     });
-    watch.onSpawned(this);
+  }
+
+  async furnish(packageDirectory: string): Promise<string> {
+    return packageDirectory;
   }
 
   kill(): void {
@@ -83,67 +88,76 @@ export class SimulatedInstance implements Enclosure {
     }, 1);
   }
 
-  private crash(): void {
-    if (this.isOver) return;
-    this.watch.onFault(this);
-    this.finish('ended with exit code 1');
-  }
-
   private receive(frame: Frame): void {
     if (this.isHanging) return;
     if (frame.type === frameTypes.request) this.serve(frame.id);
-    else if (frame.type === frameTypes.call) this.answerCall(frame.id, (parseJson(frame.payload) as InstanceCall).call);
+    else if (frame.type === frameTypes.call) this.answerCall(frame.id, parseJson(frame.body) as InstanceCall);
   }
 
   private serve(id: number): void {
-    const { behaviour } = this.version;
+    const { behaviour } = this.loaded;
     // Most answers are quick; some take seconds, as reports and uploads do.
     const milliseconds = this.random.chance(0.15) ? this.random.between(500, 4500) : this.random.between(2, 40);
     const isFailure = behaviour.kind === 'failing' && this.random.chance(behaviour.share);
-    const head = encodeResponseHead({ status: isFailure ? 500 : 200, headers: [], hasBody: false });
+    const head = encodeResponseHead(isFailure ? 500 : 200, []);
     setTimeout(
       () => {
         if (this.isOver || this.isHanging) return;
-        this.writer.writeWhole(frameTypes.answer, id, head, '', 0);
+        this.writer.write(frameTypes.response, id, head);
         this.writer.flush();
       },
       behaviour.kind === 'slow' ? Math.max(milliseconds, behaviour.milliseconds) : milliseconds,
     );
   }
 
-  private answerCall(id: number, call: InstanceCall['call']): void {
-    const { behaviour, startMilliseconds } = this.version;
-    const milliseconds = call === 'load' || call === 'start' ? startMilliseconds / 2 : 1;
-    const fails =
-      (behaviour.kind === 'unloadable' && behaviour.phase === call) ||
-      (behaviour.kind === 'inactivable' && call === 'activate');
+  private answerCall(id: number, call: InstanceCall): void {
+    if (call.call === 'load') this.load(call.env);
+    const milliseconds = call.call === 'load' || call.call === 'start' ? this.loaded.startMilliseconds / 2 : 1;
     setTimeout(() => {
       if (this.isOver || this.isHanging) return;
-      if (call === 'activate' && !fails) this.activate();
-      if (call === 'deactivate') this.isActive = false;
-      if (fails) this.writer.writeJson(frameTypes.failed, id, { message: `${call} fails in this version` });
-      else this.writer.writeJson(frameTypes.done, id, answerOf(call));
+      if (this.fails(call)) {
+        this.writer.writeJson(frameTypes.failed, id, { message: `${call.call} fails in this version` });
+        return;
+      }
+      if (call.call === 'activate') this.activate();
+      if (call.call === 'deactivate') this.isActive = false;
+      this.writer.writeJson(frameTypes.done, id, answerOf(call));
     }, milliseconds);
   }
 
+  private load({ module, version }: { module: string; version: string }): void {
+    this.version = this.find(module, version);
+    this.watch.onLoaded(this, this.version);
+  }
+
+  private get loaded(): SimulatedVersion {
+    if (!this.version) throw new Error('Nothing is loaded');
+    return this.version;
+  }
+
+  private fails({ call }: InstanceCall): boolean {
+    const behaviour = this.version?.behaviour;
+    return (
+      (behaviour?.kind === 'unloadable' && behaviour.phase === call) ||
+      (behaviour?.kind === 'inactivable' && call === 'activate')
+    );
+  }
+
   private activate(): void {
-    const { behaviour } = this.version;
+    const { behaviour } = this.loaded;
     this.isActive = true;
-    if (behaviour.kind === 'crashing')
-      setTimeout(() => {
-        if (this.isActive) this.crash();
-      }, behaviour.afterMilliseconds);
-    if (behaviour.kind === 'hanging')
-      setTimeout(() => {
-        if (!this.isActive || this.isOver) return;
-        this.isHanging = true;
-        this.watch.onFault(this);
-      }, behaviour.afterMilliseconds);
+    if (behaviour.kind !== 'crashing' && behaviour.kind !== 'hanging') return;
+    setTimeout(() => {
+      if (!this.isActive || this.isOver) return;
+      this.watch.onFault(this, this.loaded);
+      if (behaviour.kind === 'hanging') this.isHanging = true;
+      else this.finish('ended with exit code 1');
+    }, behaviour.afterMilliseconds);
   }
 }
 
-function answerOf(call: InstanceCall['call']): unknown {
-  if (call === 'load') return { hasHealth: true };
+function answerOf({ call }: InstanceCall): unknown {
+  if (call === 'load') return { functions: ['start', 'health', 'activate', 'deactivate', 'stop'] };
   if (call === 'ping') return { cpuSeconds: 0, rssBytes: 50_000_000, eventLoopDelaySeconds: 0 };
   return null;
 }

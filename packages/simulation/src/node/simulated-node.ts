@@ -43,9 +43,9 @@ export interface NodeWatch {
   onBooted(node: SimulatedNode): void;
   /** Something may have changed of what it runs. */
   onObserved(node: SimulatedNode): void;
-  onSpawned(node: SimulatedNode, instance: SimulatedInstance): void;
+  onLoaded(node: SimulatedNode, version: SimulatedVersion): void;
   /** An instance has ended, or stands still, by what its version does. */
-  onFault(node: SimulatedNode, instance: SimulatedInstance): void;
+  onFault(node: SimulatedNode, version: SimulatedVersion): void;
 }
 
 export interface NodeSurroundings {
@@ -144,6 +144,7 @@ export class SimulatedNode {
         modules: this.host.reports(),
       }),
       takeTraffic: () => this.host.takeTraffic(),
+      takeProbes: () => this.host.takeProbes(),
       onTraffic: () => undefined,
       send: (report, signal) => controlPlane.report(report, signal),
       onRefused: async (error) => this.agent?.refused(error),
@@ -242,13 +243,16 @@ export class SimulatedNode {
     }
   }
 
-  private readonly enclose: Enclose = (release) => {
+  private readonly enclose: Enclose = () => {
     const { versions, random, watch } = this.surroundings;
-    const version = versions.get(release.spec.artifact);
-    if (!version) throw new Error(`Nothing is known of ${release.spec.artifact}`);
-    return new SimulatedInstance(release, version, random, {
-      onSpawned: (instance) => watch.onSpawned(this, instance),
-      onFault: (instance) => watch.onFault(this, instance),
+    const find = (module: string, version: string) => {
+      const found = [...versions.values()].find((each) => each.module === module && each.version === version);
+      if (!found) throw new Error(`Nothing is known of ${module}@${version}`);
+      return found;
+    };
+    return new SimulatedInstance(find, random, {
+      onLoaded: (_, version) => watch.onLoaded(this, version),
+      onFault: (_, version) => watch.onFault(this, version),
     });
   };
 

@@ -1,4 +1,4 @@
-import { HostError } from '@hotswap/module-host';
+import { HostError, replyOf } from '@hotswap/module-host';
 import { isSound, type SimulatedVersion } from '../behaviour.js';
 import type { NodeChecker } from '../checkers/node-checker.js';
 import type { Counts, Findings } from '../findings.js';
@@ -46,7 +46,8 @@ export class Users {
     const startedAt = this.scheduler.now;
     const { signal } = new AbortController();
     const url = `http://node/${module}`;
-    node.host.handle(module, { method: 'GET', url, headers: [], body: null, signal }).then(
+    const request = { method: 'GET', url, headers: [], body: null, signal };
+    replyOf((reply) => node.host.handle(module, request, reply)).then(
       ({ status }) => this.counts.add(status < 500 ? 'requests answered' : 'requests answered 500'),
       (error: Error) => {
         // A kernel that stood still itself takes the time for its instance's.

@@ -13,9 +13,19 @@ export function loadCluster(tables: Tables, environment: EnvironmentName, now: I
   const nodes = [...tables.nodes.values()]
     .filter((node) => node.environment === environment && !node.isDecommissioned)
     .sort((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ secretHash: _, isDecommissioned: __, reportSequence: ___, refused: ____, document: _____, ...facts }) => {
-      return new KernelNode(facts);
-    });
+    .map(
+      ({
+        secretHash: _,
+        isDecommissioned: __,
+        reportSequence: ___,
+        refused: ____,
+        document: _____,
+        drainedBootId: ______,
+        ...facts
+      }) => {
+        return new KernelNode(facts);
+      },
+    );
   return new EnvironmentCluster(environment, nodes, recordsOf(tables, environment), now, loadListening(tables));
 }
 

@@ -1,6 +1,6 @@
 import type { EnvironmentCluster, EnvironmentName, PlannedNode, Policy } from '@hotswap/domain';
-import { ClusterStore, type VersionedPolicy } from '@hotswap/orchestrator';
-import { isUnfinished } from './deployment-rows.js';
+import { ClusterStore, type RemoveOutcome, type VersionedPolicy } from '@hotswap/orchestrator';
+import { findUnfinished, isUnfinished } from './deployment-rows.js';
 import { loadCluster } from './load-cluster.js';
 import { recordKey, type EnvironmentRow, type MemoryDatabase } from './memory-database.js';
 import { writeAssignments } from './write-assignments.js';
@@ -37,6 +37,18 @@ export class MemoryClusterStore extends ClusterStore {
     });
     if (written > 0) this.database.wake();
     return written;
+  }
+
+  async removeModule(environment: EnvironmentName, module: string): Promise<RemoveOutcome> {
+    const holder = findUnfinished(this.database.tables, module, [environment], '');
+    if (holder) return { kind: 'deployment-in-progress', id: holder };
+    const key = recordKey(environment, module);
+    const record = this.database.tables.records.get(key);
+    if (!record?.release) return { kind: 'not-there' };
+    this.database.transaction((writer) =>
+      writer.set('records', key, { ...record, release: null, previous: null, revision: record.revision + 1 }),
+    );
+    return { kind: 'removed' };
   }
 
   async policy(environment: EnvironmentName): Promise<VersionedPolicy> {

@@ -100,6 +100,7 @@ export type AssignmentRow = NodeAssignment & { traceparent: string | null };
 export interface NodeRow extends Omit<KernelNodeFacts, 'assignments' | 'observations'> {
   secretHash: string;
   isDecommissioned: boolean;
+  drainedBootId: string | null;
   reportSequence: number;
   refused: string | null;
   assignments: ReadonlyMap<string, AssignmentRow>;

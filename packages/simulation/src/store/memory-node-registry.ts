@@ -84,6 +84,30 @@ export class MemoryNodeRegistry extends NodeRegistry {
     );
   }
 
+  async drain(nodeId: string): Promise<boolean> {
+    const node = this.row(nodeId);
+    if (!node || node.isDecommissioned) return false;
+    if (node.drainedBootId === node.bootId) return true;
+    this.database.transaction((writer) => {
+      const document = { ...node.document, revision: node.document.revision + 1 };
+      writer.set('nodes', nodeId, { ...node, drainedBootId: node.bootId, document });
+      composeDocument(writer, nodeId);
+    });
+    this.database.wake();
+    return true;
+  }
+
+  async decommission(nodeId: string): Promise<boolean> {
+    const node = this.row(nodeId);
+    if (!node || node.isDecommissioned) return false;
+    this.database.transaction((writer) => {
+      bumpMembership(writer, node.environment);
+      writer.set('nodes', nodeId, { ...node, isDecommissioned: true });
+    });
+    this.database.wake();
+    return true;
+  }
+
   private row(nodeId: string): NodeRow | undefined {
     return this.database.tables.nodes.get(nodeId);
   }
@@ -105,6 +129,7 @@ function joined(request: JoinRequest, secretHash: string, { read, now }: Writer)
     accepted,
     secretHash,
     isDecommissioned: false,
+    drainedBootId: null,
     reportSequence: -1,
     refused: null,
     assignments: new Map(),

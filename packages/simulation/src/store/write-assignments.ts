@@ -57,7 +57,8 @@ function documentOf({ environments }: Tables, node: NodeRow): NodeDocument {
       policy: { warmSeconds, drainSeconds },
       traceparent,
     }));
-  return { epoch, revision, modules };
+  const { drainedBootId } = node;
+  return { epoch, revision, ...(drainedBootId !== null && { drainedBootId }), modules };
 }
 
 function normal({ active, candidate, candidatePercent, twin, warm, fallback }: NodePlan): NodePlan {

@@ -1,0 +1,64 @@
+import type { InstanceLink } from './instance-link.js';
+import { rssBytesMax } from './process-arguments.js';
+import { Pulse } from './pulse.js';
+import type { Lodging, Quarters } from './quarters.js';
+import type { HostTiming } from './timing.js';
+import type { ReleaseTraffic } from './traffic.js';
+import type { InstanceStatistics } from './wire/messages.js';
+
+export interface WatchContext {
+  timing: HostTiming;
+  quarters: Pick<Quarters, 'measure'>;
+  traffic: Pick<ReleaseTraffic, 'observe' | 'forget'>;
+}
+
+/** Looks after an instance that is ready: whether it responds, what it uses, and whether that is too much. */
+export class Watch {
+  readonly #pulse: Pulse;
+  #usage = { cpuSeconds: 0, rssBytes: 0, rssBytesMax: 0 };
+  #isOver = false;
+
+  /** @param onHarm it must be ended, for this reason. */
+  constructor(
+    private readonly lodging: Lodging,
+    private readonly link: InstanceLink,
+    private readonly limits: { memoryMiB: number },
+    private readonly context: WatchContext,
+    private readonly onHarm: (reason: string) => void,
+  ) {
+    this.#pulse = new Pulse(
+      context.timing,
+      () => this.#ping(),
+      (statistics) => this.#observe(statistics),
+      () => onHarm(`did not respond for ${context.timing.stallSeconds} s`),
+    );
+  }
+
+  /** As last seen; all zero before. */
+  get usage(): { cpuSeconds: number; rssBytes: number; rssBytesMax: number } {
+    return this.#usage;
+  }
+
+  stop(): void {
+    this.#isOver = true;
+    this.#pulse.stop();
+    this.context.traffic.forget(this.lodging.enclosure);
+  }
+
+  async #ping(): Promise<InstanceStatistics> {
+    // Its deadline is the pulse's: a late answer is still a sign.
+    return (await this.link.call({ call: 'ping' }, 3600)) as InstanceStatistics;
+  }
+
+  #observe({ cpuSeconds, rssBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
+    if (this.#isOver) return;
+    const { enclosure, claim } = this.lodging;
+    const used = Math.max(0, cpuSeconds - this.#usage.cpuSeconds);
+    this.#usage = { cpuSeconds, rssBytes, rssBytesMax: Math.max(rssBytes, this.#usage.rssBytesMax) };
+    this.context.traffic.observe(enclosure, used, rssBytes, eventLoopDelaySeconds);
+    this.context.quarters.measure(claim, rssBytes);
+    const [mebibytes, limit] = [rssBytes, rssBytesMax(this.limits)].map((bytes) => Math.round(bytes / 2 ** 20));
+    if (rssBytes > rssBytesMax(this.limits))
+      this.onHarm(`used ${mebibytes} MiB of memory, more than the ${limit} MiB that its limit allows`);
+  }
+}

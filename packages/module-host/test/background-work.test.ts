@@ -1,0 +1,106 @@
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { HostFixture } from './host-fixture.js';
+
+/**
+ * Its background work is to listen on a port that only one process can have: until the process has ended, or has been told to stop. It takes its time for
+ * both, and may die at any moment; 3.0.0 may never answer that it has stopped.
+ */
+const source = `
+import { createServer } from 'node:net';
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const dies = (env) => { if (Math.random() < env.deathShare) process.exit(7); };
+let server = null; let env;
+export default {
+  start(given) { env = given; },
+  async activate() {
+    await pause(Math.random() * 20);
+    dies(env);
+    server = createServer();
+    await new Promise((resolve, reject) => server.once('error', reject).listen(env.port, '127.0.0.1', resolve));
+    console.log('begins');
+    await pause(Math.random() * 20);
+    dies(env);
+  },
+  async deactivate() {
+    await pause(Math.random() * 20);
+    dies(env);
+    if (env.version === '3.0.0' && Math.random() < 0.5) await new Promise(() => {});
+    if (server?.listening) await new Promise((resolve) => server.close(resolve));
+    await pause(Math.random() * 20);
+  },
+  fetch(request, env) {
+    if (new URL(request.url).pathname === '/exit') process.exit(8);
+    return Response.json({ version: env.version, pid: process.pid });
+  },
+};`;
+
+type Step = { what: 'assign'; version: number; warm: number | null } | { what: 'remove' } | { what: 'crash' };
+const version = fc.nat(2);
+const step: fc.Arbitrary<Step & { pauseMilliseconds: number }> = fc
+  .tuple(
+    fc.oneof(
+      { weight: 6, arbitrary: fc.record({ what: fc.constant('assign' as const), version, warm: fc.option(version) }) },
+      { weight: 1, arbitrary: fc.constant({ what: 'remove' as const }) },
+      { weight: 2, arbitrary: fc.constant({ what: 'crash' as const }) },
+    ),
+    fc.nat(250),
+  )
+  .map(([what, pauseMilliseconds]) => ({ ...what, pauseMilliseconds }));
+
+it('Background work is never done in two instances at once, whatever is asked for and whoever dies', async () => {
+  const reached = { begun: 0, crashed: 0, stuck: 0 };
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 25, maxLength: 30 }), async (steps) => {
+      const fixture = new HostFixture({ stopSeconds: 0.4, crashLoopCount: 100, retrySecondsMax: 0.2 });
+      try {
+        await walk(fixture, steps);
+        const messages = fixture.logs.map(({ message }) => message);
+        reached.begun += messages.filter((message) => message === 'begins').length;
+        reached.crashed += messages.filter((message) => /^The process ended with exit code [78]/.test(message)).length;
+        reached.stuck += messages.filter((message) => message.includes('did not end its background work')).length;
+        expect(messages.filter((message) => message.includes('EADDRINUSE'))).toEqual([]);
+      } finally {
+        await fixture.close();
+      }
+    }),
+    { numRuns: 2, endOnFailure: true },
+  );
+  expect(reached.begun).toBeGreaterThan(15);
+  expect(reached.crashed).toBeGreaterThan(3);
+  expect(reached.stuck).toBeGreaterThan(0);
+});
+
+async function walk(fixture: HostFixture, steps: (Step & { pauseMilliseconds: number })[]): Promise<void> {
+  const port = await freePort();
+  const releases = ['1.0.0', '2.0.0', '3.0.0'].map((each) =>
+    fixture.release(`shop@${each}`, source, { permissions: { network: true } }, { port, deathShare: 0.05 }),
+  );
+  for (const each of steps) {
+    if (each.what === 'crash') await fixture.get('shop', '/exit').catch(() => undefined);
+    else {
+      const { version: wanted, warm } = each.what === 'assign' ? each : { version: null, warm: null };
+      fixture.apply(wanted === null ? null : releases[wanted]!, {
+        module: 'shop',
+        warm: warm === null ? [] : [releases[warm]!],
+        policy: { warmSeconds: 900, drainSeconds: 1 },
+      });
+    }
+    await pause(each.pauseMilliseconds);
+  }
+  const last: ReleaseSpec = releases[0]!;
+  fixture.apply(last, { policy: { warmSeconds: 900, drainSeconds: 1 } });
+  await fixture.until('the last one asked for serves', () => fixture.report('shop').active === last.digest);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

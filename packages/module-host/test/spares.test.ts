@@ -1,0 +1,185 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { encloseIn, type Enclosure, type ModuleHostOptions, type Shape } from '../src/index.js';
+import { HostFixture, isAlive, plainModule } from './host-fixture.js';
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+let fixture: HostFixture;
+afterEach(() => fixture.close());
+
+const directory = mkdtempSync(join(tmpdir(), 'hotswap-spares-'));
+const started: { shape: Shape; enclosure: Enclosure; isUsed: boolean }[] = [];
+
+/** A host whose enclosures, real ones, are noted as they are made. */
+function open(options: Partial<ModuleHostOptions> = {}): void {
+  started.length = 0;
+  const enclose = encloseIn(directory);
+  fixture = new HostFixture(
+    { spareSeconds: 0.05 },
+    {
+      enclose: (shape) => {
+        const enclosure = enclose(shape);
+        const furnish = enclosure.furnish.bind(enclosure);
+        const entry = { shape, enclosure, isUsed: false };
+        enclosure.furnish = (packageDirectory) => {
+          entry.isUsed = true;
+          return furnish(packageDirectory);
+        };
+        started.push(entry);
+        return enclosure;
+      },
+      ...options,
+    },
+  );
+}
+
+/** Waits for a spare with so large a heap. */
+async function spare(memoryMiB: number) {
+  const found = () => started.find(({ shape, isUsed }) => shape.memoryMiB === memoryMiB && !isUsed);
+  await fixture.until('a spare is there', () => found() !== undefined);
+  return found()!;
+}
+
+const swap = (spec: ReleaseSpec) => {
+  const { lastSwap } = fixture.report(spec.module);
+  expect(lastSwap?.release).toBe(spec.digest);
+  return lastSwap!;
+};
+
+describe('A spare', () => {
+  it.each(['process', 'thread'] as const)(
+    '%s is what the next release of its shape is loaded into',
+    async (isolation) => {
+      open();
+      const releases = ['1.0.0', '2.0.0', '3.0.0'].map((version) =>
+        fixture.release(`shop@${version}`, plainModule, { isolation }),
+      );
+      await fixture.reach(releases[0]!);
+      for (const release of releases.slice(1)) {
+        const { shape, enclosure } = await spare(64);
+        expect(shape).toMatchObject({ isolation, memoryMiB: 64 });
+        await fixture.reach(release);
+        expect(swap(release)).toMatchObject({ began: 'spare' });
+        expect(fixture.instance(release)).toMatchObject({ isSpare: true, pid: enclosure.pid });
+        expect(fixture.instance(release)?.phaseSeconds).toEqual({
+          load: expect.any(Number),
+          start: expect.any(Number),
+        });
+        expect((await fixture.json('shop')).version).toBe(release.version);
+      }
+    },
+  );
+
+  it('has the permissions of its shape and no other: one that asks for more gets a process of its own', async () => {
+    open();
+    await spare(128);
+    const source = `import { readFileSync } from 'node:fs';
+      export default { fetch(request, env) { try { return new Response(readFileSync(env.file)); } catch (error) { return new Response(error.code); } } };`;
+    const configuration = { file: '/etc/hostname' };
+    const limits = { memoryMiB: 128 };
+    const one = fixture.release('shop@1.0.0', source, { limits }, configuration);
+    await fixture.reach(one);
+    expect(swap(one).began).toBe('spare');
+    expect((await fixture.get('shop')).text).toBe('ERR_ACCESS_DENIED');
+    const permissions = { fileRead: ['/etc/hostname'] };
+    const two = fixture.release('shop@2.0.0', source, { limits, permissions }, configuration);
+    await spare(128);
+    await fixture.reach(two);
+    expect(swap(two).began).toBe('new');
+    expect((await fixture.get('shop')).text).not.toBe('ERR_ACCESS_DENIED');
+  });
+
+  it('that has ended unnoticed costs no release its name: another process is started', async () => {
+    open();
+    const [one, two] = [fixture.release('shop@1.0.0'), fixture.release('shop@2.0.0')];
+    await fixture.reach(one);
+    const { enclosure } = await spare(64);
+    // Stopped, so that its end is not told before it is asked; then ended while it is asked.
+    process.kill(enclosure.pid!, 'SIGSTOP');
+    fixture.apply(two);
+    await fixture.until('the spare is taken', () => fixture.instance(two)?.isSpare === true);
+    process.kill(enclosure.pid!, 'SIGKILL');
+    await fixture.until('the release serves', () => fixture.report('shop').active === two.digest);
+    expect(swap(two).began).toBe('new');
+    expect(fixture.instance(two)).toMatchObject({ crashes: 0, failureKind: null });
+    expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+  });
+
+  it('ends with its host, and leaves no folder', async () => {
+    open();
+    await fixture.reach(fixture.release('shop@1.0.0'));
+    await spare(64);
+    const pids = started.map(({ enclosure }) => enclosure.pid!);
+    await fixture.host.close(1);
+    expect(pids.filter(isAlive)).toEqual([]);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('is not kept where none is wanted', async () => {
+    open({ spareCountMax: 0 });
+    const [one, two] = [fixture.release('shop@1.0.0'), fixture.release('shop@2.0.0')];
+    await fixture.reach(one);
+    await fixture.reach(two);
+    expect(swap(two).began).toBe('new');
+    expect(started.length).toBe(2);
+  });
+});
+
+describe('A node whose memory is all taken', () => {
+  // An instance of the fixture's modules is kept 64 MiB for, and 48 for Node itself.
+  const instanceMiB = 112;
+
+  it('holds a release with the numbers, serves on, and takes it once there is room', async () => {
+    open({ memoryBytesMax: 2 * instanceMiB * 2 ** 20, spareCountMax: 0 });
+    const [one, two, till] = [
+      fixture.release('shop@1.0.0'),
+      fixture.release('shop@2.0.0'),
+      fixture.release('till@1.0.0'),
+    ];
+    await fixture.reach(one);
+    await fixture.reach(till);
+    await fixture.reach(one, { candidate: two, candidatePercent: 50 });
+    expect(fixture.instance(two)).toMatchObject({
+      state: 'Failed',
+      failureKind: 'memory',
+      error: "No room for shop@2.0.0 as candidate: it needs 112 MiB; of the node's 224 MiB 224 are taken (active 224).",
+    });
+    expect((await fixture.get('shop')).release).toBe('shop@1.0.0');
+    await fixture.reach(null, { module: 'till' });
+    await fixture.until('the candidate is ready', () => fixture.report('shop').candidate === two.digest);
+  });
+
+  it('ends what is warm, then the spare, then the twin, for a candidate', async () => {
+    open({ memoryBytesMax: (5 * instanceMiB - 1) * 2 ** 20 });
+    const [one, two, three] = ['1.0.0', '2.0.0', '3.0.0'].map((version) => fixture.release(`shop@${version}`)) as [
+      ReleaseSpec,
+      ReleaseSpec,
+      ReleaseSpec,
+    ];
+    await fixture.reach(one);
+    await fixture.reach(two, { warm: [one] });
+    await fixture.reach(two, { candidate: three, candidatePercent: 10, warm: [one], twin: true });
+    await fixture.until('twin and spare are there', () => {
+      const { taken } = fixture.host.memory();
+      return fixture.report('shop').twin === true && taken.spare > 0;
+    });
+    expect(fixture.instance(one)).toMatchObject({ state: 'Warm' });
+
+    const neighbour = (name: string) => fixture.release(`${name}@1.0.0`);
+    await fixture.reach(neighbour('till'));
+    expect(fixture.instance(one)).toBeUndefined();
+    expect(fixture.report('shop').twin).toBe(true);
+    await fixture.reach(neighbour('cart'));
+    expect(fixture.report('shop').twin).toBeUndefined();
+    const twin = fixture.report('shop').instances.find((instance) => instance.twin);
+    expect(twin).toMatchObject({ state: 'Failed', failureKind: 'memory' });
+    expect(fixture.report('shop')).toMatchObject({ active: two.digest, candidate: three.digest });
+    const told = fixture.logs.map(({ message }) => message).filter((message) => /^shop\S+ had to go/.test(message));
+    expect(told).toEqual([
+      'shop@1.0.0 had to go: its memory is needed for till@1.0.0.',
+      'shop@2.0.0 had to go: its memory is needed for cart@1.0.0.',
+    ]);
+  });
+});
