@@ -21,8 +21,8 @@ const story: string[] = [];
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  const settings = readSettings({ DATABASE_URL: postgres.url, HOTSWAP_TRUST_FILE: 'given', LOG_LEVEL: 'silent' });
-  app = await createApplication(settings, trust(), createLog('silent'), [OneByOneStrategy]);
+  const settings = readSettings({ DATABASE_URL: postgres.url, HOTSWAP_TRUST_FILE: 'given', LOG_LEVEL: 'fatal' });
+  app = await createApplication(settings, trust(), createLog('fatal'), [OneByOneStrategy]);
   await app.listen(0, '127.0.0.1');
   url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
   for (const id of ['a', 'b', 'c'])

@@ -66,6 +66,7 @@ describe('the OpenAPI document', () => {
       'POST /api/v1/deployments/{id}/reject',
       'POST /api/v1/deployments/{id}/replay',
       'POST /api/v1/deployments/{id}/resume',
+      'POST /api/v1/deployments/{id}/retry',
       'POST /api/v1/deployments/{id}/rollback',
       'POST /api/v1/modules',
       'POST /api/v1/modules/{name}/versions/{version}/withdraw',

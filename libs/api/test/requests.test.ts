@@ -172,8 +172,11 @@ describe('queries', () => {
   });
 
   it('a write refuses them too', async () => {
-    expect((await call('POST', '/api/v1/deployments?dryRun=true', deployment)).problem.errors).toEqual([
-      { pointer: '?dryRun', message: 'is not known' },
+    expect((await call('POST', '/api/v1/deployments?colour=blue', deployment)).problem.errors).toEqual([
+      { pointer: '?colour', message: 'is not known' },
+    ]);
+    expect((await call('POST', '/api/v1/deployments?dryRun=perhaps', deployment)).problem.errors).toEqual([
+      { pointer: '?dryRun', message: 'must be true or false' },
     ]);
   });
 });
@@ -185,6 +188,7 @@ describe('while the database is away', () => {
     ['GET', '/api/v1/modules'],
     ['GET', '/api/v1/clusters/pRODUCTION'],
     ['POST', '/api/v1/deployments'],
+    ['POST', '/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000/retry'],
     ['POST', '/api/v1/deployments/0193a0b0-0000-7000-8000-000000000000/cancel'],
   ])('%s %s answers 503 and when to come back', async (method, path) => {
     const body =
@@ -231,10 +235,18 @@ describe('a policy', () => {
     progressDeadlineSeconds: 600,
   };
   const put = (body: unknown) => call('PUT', '/api/v1/clusters/qa/policy', body, { 'if-match': '"1"' });
+  const freeze = {
+    name: 'weekend',
+    timeZone: 'Europe/Berlin',
+    windows: [{ from: 'Friday 16:00', to: 'Monday 08:00' }],
+    runningRollouts: 'Finish-Step',
+  };
+  const frozen = (...changes: object[]) => ({ ...policy, freeze: changes.map((change) => ({ ...freeze, ...change })) });
   const step = { percent: 100, minimumSeconds: 0, maximumSeconds: 1 };
 
   it('that is right gets as far as the database', async () => {
     expect((await put(policy)).problem.code).toBe('database-unavailable');
+    expect((await put({ ...frozen({}), approval: { required: 2 } })).problem.code).toBe('database-unavailable');
   });
 
   it('needs If-Match', async () => {
@@ -268,6 +280,18 @@ describe('a policy', () => {
     ['/warmSeconds', { ...policy, warmSeconds: null }],
     ['/lostNodesMax', { ...policy, lostNodesMax: '1' }],
     ['/progressDeadlineSeconds', { ...policy, progressDeadlineSeconds: 0 }],
+    ['/approval/required', { ...policy, approval: { required: 0 } }],
+    ['/approval/always', { ...policy, approval: { always: 'yes' } }],
+    ['/freeze', frozen({}, {})],
+    ['/freeze/0/name', frozen({ name: 'The weekend' })],
+    ['/freeze/0/timeZone', frozen({ timeZone: 'Mars/Olympus' })],
+    ['/freeze/0/timeZone', frozen({ timeZone: '+01:00' })],
+    ['/freeze/0/runningRollouts', frozen({ runningRollouts: 'hope' })],
+    ['/freeze/0/windows', frozen({ windows: [] })],
+    ['/freeze/0/windows/0/from', frozen({ windows: [{ from: 'Fri 16:00', to: 'Monday 08:00' }] })],
+    ['/freeze/0/windows/0/to', frozen({ windows: [{ from: 'Friday 16:00' }] })],
+    ['/freeze/0/windows/0/to', frozen({ windows: [{ from: 'Friday 16:00', to: '2026-12-20T00:00' }] })],
+    ['/freeze/0/windows/0/to', frozen({ windows: [{ from: '2026-12-20T00:00', to: '2026-12-19T00:00' }] })],
   ])('with a wrong %s is refused', async (pointer, body) => {
     const { status, problem } = await put(body);
     expect([status, problem.errors?.map((error) => error.pointer)]).toEqual([400, [pointer]]);

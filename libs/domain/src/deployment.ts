@@ -104,11 +104,29 @@ export type DeploymentRequest =
   /** A newer deployment wants the environments: this one is taken back where it is, and ends Superseded. */
   | { kind: 'supersede'; by: string; at: Instant };
 
-/** What a person said of an Approval stage. */
+/** What people said of an Approval stage. */
 export interface Approval {
   requestedAt: Instant;
   expiresAt: Instant;
-  verdict: { approved: boolean; by: string; reason: string | null; at: Instant } | null;
+  /** So many have to say yes; as the environment's policy was when they were asked. */
+  required: number;
+  /** Who has said yes so far: each once, none of them the requester. */
+  approvals: Approver[];
+  /** The last word: the first no, or the last yes that was needed. */
+  verdict: (Approver & { approved: boolean }) | null;
+}
+
+export interface Approver {
+  /** An e-mail address. */
+  by: string;
+  reason: string | null;
+  at: Instant;
+}
+
+/** Why freezes are ignored, and who answers for it. */
+export interface BreakGlass {
+  reason: string;
+  byEmail: string;
 }
 
 export interface Deployment {
@@ -121,6 +139,10 @@ export interface Deployment {
   description: string | null;
   metadata: Record<string, string>;
   requireApproval: boolean;
+  /** Null: freezes hold. */
+  breakGlass: BreakGlass | null;
+  /** The deployment whose request this one repeats. */
+  retryOf: string | null;
   status: DeploymentStatus;
   reason: Reason;
   request: DeploymentRequest | null;
@@ -141,15 +163,24 @@ export interface Deployment {
   revision: number;
 }
 
-/** The stages of a new deployment, in order: Verify, then per environment Approval (where asked) and Deploy, then Validate. */
+/** The last words of deployments that may be asked for again. */
+export const retryableStatuses: readonly DeploymentStatus[] = ['Failed', 'RolledBack', 'Cancelled'];
+
+/**
+ * The stages of a new deployment, in order: Verify, then per environment Approval (where the deployment or the environment's policy asks for
+ * it) and Deploy, then Validate.
+ */
 export function planStages(
   target: EnvironmentName,
   requireApproval: boolean,
+  alwaysApproved: readonly EnvironmentName[] = [],
 ): { name: StageName; environment: EnvironmentName | null }[] {
   return [
     { name: 'Verify' as const, environment: null },
     ...environmentsUpTo(target).flatMap((environment) => [
-      ...(requireApproval && needsApproval(environment) ? [{ name: 'Approval' as const, environment }] : []),
+      ...((requireApproval && needsApproval(environment)) || alwaysApproved.includes(environment)
+        ? [{ name: 'Approval' as const, environment }]
+        : []),
       { name: 'Deploy' as const, environment },
     ]),
     { name: 'Validate' as const, environment: target },

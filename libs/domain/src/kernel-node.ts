@@ -108,10 +108,14 @@ export class KernelNode {
     return this.facts.id;
   }
 
-  /** The node's state, `Lost` after 15 s of silence while someone listened (and had time to hear it after a gap). */
+  /**
+   * The node's state, `Lost` after 15 s of silence while someone listened (and had time to hear it after a gap). One that had left its traffic is
+   * missed by nobody: it stays what it was.
+   */
   state(now: Instant, listening: Listening): NodeState {
-    if (this.facts.reportedState === 'Gone') return 'Gone';
-    return this.isSilent(now, listening) ? 'Lost' : this.facts.reportedState;
+    const { reportedState } = this.facts;
+    if (reportedState === 'Gone' || reportedState === 'Draining') return reportedState;
+    return this.isSilent(now, listening) ? 'Lost' : reportedState;
   }
 
   /** Takes part in rollouts: is there, and is not leaving. */

@@ -1,4 +1,5 @@
 import type { EnvironmentName, StrategyName } from './environment.js';
+import type { Freeze } from './freeze/freeze.js';
 
 /** A count of nodes ("1") or a share of them ("25%"). */
 export type CountOrPercent = string;
@@ -74,6 +75,14 @@ export type ExternalCheck = {
   | { kind: 'webhook' }
 );
 
+/** Who has to say yes before a deployment enters an environment. */
+export interface ApprovalPolicy {
+  /** So many people, none of them the requester; one that says no is enough to keep it out. */
+  required: number;
+  /** Asked even where the deployment does not ask for it. */
+  always: boolean;
+}
+
 /** Every number of how an environment takes a new release. */
 export interface Policy {
   strategy: StrategyName;
@@ -88,6 +97,10 @@ export interface Policy {
   guards: Guards;
   /** A bad answer takes the target back; no step ends before each has a good one. Left out: none. */
   checks?: ExternalCheck[];
+  /** When nothing new is let in. Left out: never. */
+  freeze?: Freeze[];
+  /** Left out: one person, where the deployment asks for it. */
+  approval?: ApprovalPolicy;
   /** How long a replaced release stays started on its nodes. */
   warmSeconds: number;
   /** How long requests in flight may take to end in a replaced instance. */
@@ -136,6 +149,8 @@ export function defaultPolicy(environment: EnvironmentName): Policy {
       crashesMax: 1,
     },
     checks: [],
+    freeze: [],
+    approval: { required: 1, always: false },
     warmSeconds: 900,
     drainSeconds: 30,
     lostNodesMax: 1,

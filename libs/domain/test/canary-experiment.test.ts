@@ -203,6 +203,7 @@ describe('A canary with its analysis', () => {
     begin(failing);
     const contained = withTwins(failing, () => failing.run(800, () => ({ C: arm(12, 12), T: arm(12, 0) })));
     expect(contained).toMatchObject({ kind: 'advance', because: { code: 'contained' } });
+    expect(contained?.because.message).toContain('no user has asked 2.0.0');
 
     const unanswered = probing();
     const probe = begin(unanswered);
@@ -249,6 +250,17 @@ describe('A canary with its analysis', () => {
       withTwins(trial, () => trial.run(15, arms));
       expect(trial.decisions.at(-1)?.analysis?.memory.parameters.twin).toBe(twin);
     }
+  });
+
+  it('takes silence for no fault where stable runs nowhere any more, and every node has the target whole', () => {
+    const trial = new Trial(short);
+    trial.look();
+    trial.line = 'a:v1! b:v1!';
+    expect(trial.look().because.code).toBe('nothing-to-lose');
+    trial.line = 'a:v2 b:v2';
+    expect(trial.run(120, () => ({}))).toBeNull();
+    const stages = trial.decisions.flatMap(({ analysis }) => analysis?.entries ?? []);
+    expect(stages.map((entry) => entry.kind === 'stage' && entry.weight)).toEqual([0.1, 0]);
   });
 
   it('judges by the plain guards where no analysis is kept', () => {

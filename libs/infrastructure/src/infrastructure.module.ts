@@ -8,6 +8,7 @@ import {
   MetricStore,
   ModuleCatalog,
   NodeRegistry,
+  PlanStore,
   RolloutStore,
   TrafficPacker,
   WakeUps,
@@ -24,6 +25,7 @@ import { PostgresMetricStore } from './metrics/postgres-metric-store.js';
 import { PostgresTrafficPacker } from './metrics/postgres-traffic-packer.js';
 import { PostgresModuleCatalog } from './modules/postgres-module-catalog.js';
 import { PostgresNodeRegistry } from './nodes/postgres-node-registry.js';
+import { PostgresPlanStore } from './plans/postgres-plan-store.js';
 import { PostgresControlPlaneClock } from './postgres-control-plane-clock.js';
 import { databaseUrlToken, PostgresWakeUps } from './postgres-wake-ups.js';
 import { PostgresAnalysisStore } from './rollouts/postgres-analysis-store.js';
@@ -39,6 +41,7 @@ const ports: Provider[] = [
   { provide: MetricStore, useClass: PostgresMetricStore },
   { provide: ModuleCatalog, useClass: PostgresModuleCatalog },
   { provide: NodeRegistry, useClass: PostgresNodeRegistry },
+  { provide: PlanStore, useClass: PostgresPlanStore },
   { provide: RolloutStore, useClass: PostgresRolloutStore },
   { provide: TrafficPacker, useClass: PostgresTrafficPacker },
   { provide: WakeUps, useClass: PostgresWakeUps },

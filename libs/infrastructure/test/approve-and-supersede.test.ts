@@ -19,7 +19,7 @@ describe('an approval', () => {
   const say = (id: string, approved: boolean, by: string) =>
     world.deployments.decideApproval(id, { approved, by, reason: 'looked at it' });
 
-  async function waiting(module: string, expiresInSeconds: number): Promise<string> {
+  async function waiting(module: string, expiresInSeconds: number, required = 1): Promise<string> {
     await world.publish('1.0.0', module);
     const id = await world.deploy('1.0.0', 'Staging', { module, requireApproval: true });
     await world.step(id, ({ stages, now }) => ({
@@ -29,7 +29,13 @@ describe('an approval', () => {
           ? {
               stageId: stage.id,
               status: 'Waiting',
-              approval: { requestedAt: now, expiresAt: now + expiresInSeconds * 1000, verdict: null },
+              approval: {
+                requestedAt: now,
+                expiresAt: now + expiresInSeconds * 1000,
+                required,
+                approvals: [],
+                verdict: null,
+              },
             }
           : { stageId: stage.id, status: 'Skipped' },
       ),
@@ -50,6 +56,40 @@ describe('an approval', () => {
     expect(await say(id, false, 'lead@example.com')).toEqual({ kind: 'nothing-to-approve' });
     expect((await world.view(id)).stages[3]!.approval?.verdict).toMatchObject({ approved: true });
     expect(await world.rollouts.claimDue(1, 1)).toEqual([id]);
+  });
+
+  it('is given by as many different people as it takes, and refused by one', async () => {
+    const id = await waiting('a', 3600, 2);
+    expect(await say(id, true, 'one@example.com')).toMatchObject({
+      kind: 'accepted',
+      approval: { status: 'Pending', required: 2, approvals: [{ by: 'one@example.com' }], verdict: null },
+    });
+    expect(await say(id, true, 'ONE@example.com')).toMatchObject({
+      approval: { approvals: [{ by: 'one@example.com' }] },
+    });
+    expect(await say(id, true, 'user@example.com')).toEqual({ kind: 'own-approval' });
+    expect(await say(id, true, 'two@example.com')).toMatchObject({
+      approval: { status: 'Approved', verdict: { by: 'two@example.com' }, approvals: [{}, { by: 'two@example.com' }] },
+    });
+    const events = await world.deployments.events(id, { limit: 50, cursor: null });
+    expect(events?.items.filter(({ type }) => type === 'approved').map(({ message }) => message)).toEqual([
+      'one@example.com approved Staging (1 of 2): looked at it',
+      'two@example.com approved Staging (2 of 2): looked at it',
+    ]);
+
+    const other = await waiting('b', 3600, 3);
+    await say(other, true, 'one@example.com');
+    expect(await say(other, false, 'one@example.com')).toMatchObject({ approval: { status: 'Rejected' } });
+    expect(await say(other, true, 'two@example.com')).toEqual({ kind: 'nothing-to-approve' });
+  });
+
+  it('of two people at once counts both', async () => {
+    const id = await waiting('a', 3600, 2);
+    await Promise.all([say(id, true, 'one@example.com'), say(id, true, 'two@example.com')]);
+    expect((await world.view(id)).stages[3]!.approval).toMatchObject({
+      approvals: [{}, {}],
+      verdict: { approved: true },
+    });
   });
 
   it('may be refused by the requester, and expires', async () => {

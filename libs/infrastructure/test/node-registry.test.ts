@@ -273,11 +273,22 @@ describe('draining', () => {
     expect(await world.nodes.drain('z')).toBe(false);
   });
 
-  it('leaves the node out of what is live, but does not count it as lost', async () => {
-    for (const id of ['a', 'b']) await world.join(id, 'QA');
-    await world.nodes.report('b', report('b-boot', 1));
+  it('leaves the node out of what is live, and it is not lost, also once it is switched off', async () => {
+    await world.clock.beat();
+    for (const id of ['a', 'b', 'c']) await world.join(id, 'QA');
+    const ids = (nodes: { id: string }[]) => nodes.map(({ id }) => id);
+    for (const id of ['b', 'c']) await world.nodes.report(id, report(`${id}-boot`, 1));
     await world.nodes.report('a', report('a-boot', 1, { state: 'Draining' }));
-    const cluster = await world.clusters.load('QA');
-    expect([cluster.live.map(({ id }) => id), cluster.lost]).toEqual([['b'], []]);
+    const before = await world.clusters.load('QA');
+    expect([ids(before.live), ids(before.lost)]).toEqual([['b', 'c'], []]);
+    await world.rows(`UPDATE hotswap.node SET last_heartbeat_at = now() - interval '1 minute' WHERE id <> 'c'`);
+    const after = await world.clusters.load('QA');
+    expect([ids(after.live), ids(after.lost)]).toEqual([['c'], ['b']]);
+    const shown = await world.rows('SELECT id, state FROM ops.nodes ORDER BY id');
+    expect(shown).toEqual([
+      { id: 'a', state: 'Draining' },
+      { id: 'b', state: 'Lost' },
+      { id: 'c', state: 'Ready' },
+    ]);
   });
 });

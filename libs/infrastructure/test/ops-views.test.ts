@@ -16,6 +16,7 @@ const columns = {
   node_history: 'node_id environment state at until_at seconds silent_since boot_id',
   rollbacks:
     'deployment_id module environment version back_to_version status reason_code reason began_at finished_at seconds exposed_seconds exposed_requests exposed_failures',
+  broken_freezes: 'at deployment_id module version environment freezes frozen_until broken_by reason requester status',
   decisions: 'id at deployment_id module version stage environment kind rule message numbers changes revisions',
 };
 
@@ -54,18 +55,23 @@ async function runs(version: string, sequence: number, failures = 0): Promise<vo
   expect(await world.nodes.report('a', report('a-boot', sequence, { modules, traffic }))).toBe('accepted');
 }
 
-/** Development runs 1.0.0 and is taking 2.0.0 back. */
+/** Development runs 1.0.0 and is taking 2.0.0 back, which came although it was frozen. */
 async function takeBack(): Promise<{ first: string; second: string }> {
   await world.clock.beat();
   await world.join('a', 'Development');
   const first = await world.succeedInDevelopment('1.0.0');
   await runs('1.0.0', 1);
-  const second = await world.deploy('2.0.0', 'Development');
+  const breakGlass = { reason: 'INC-1', byEmail: 'on-call@example.com' };
+  const second = await world.deploy('2.0.0', 'Development', { breakGlass });
   await world.step(second, (view) => ({
     status: 'Running',
     stages: [{ stageId: view.stages[0]!.id, status: 'Succeeded' }],
   }));
-  await world.step(second, (view) => startDeploy(view));
+  const frozen = { freezes: ['weekend', 'audit'], untilAt: '2030-01-07T07:00:00.000Z' };
+  await world.step(second, (view) => ({
+    ...startDeploy(view),
+    because: reason('started', 'All nodes get the target', { breakGlass, frozen }),
+  }));
   await runs('2.0.0', 2, 40);
   await world.step(second, (view) => ({
     kind: 'roll-back',
@@ -89,6 +95,22 @@ describe('the ops views', () => {
     const found = [...byView].map(([view, own]) => [view, own.map(({ column }) => column).join(' ')]);
     expect(Object.fromEntries(found)).toEqual(columns);
     expect(documented.filter(({ comment, about }) => !comment || !about)).toEqual([]);
+  });
+
+  it('show who broke the glass of a frozen environment', async () => {
+    const { second } = await takeBack();
+    expect(await rowsOf('broken_freezes')).toMatchObject([
+      {
+        deployment_id: second,
+        version: '2.0.0',
+        environment: 'Development',
+        freezes: ['weekend', 'audit'],
+        frozen_until: new Date('2030-01-07T07:00:00.000Z'),
+        broken_by: 'on-call@example.com',
+        reason: 'INC-1',
+        requester: 'user@example.com',
+      },
+    ]);
   });
 
   it('show a deployment with the stage in hand, and its decisions', async () => {
@@ -309,6 +331,9 @@ const answers: Record<string, object[]> = {
   ],
   'How long do deployments take to succeed?': [
     { module: 'payment-processor', environment: 'Development', deployments: '1', median_seconds: expect.any(Number) },
+  ],
+  'Who broke the glass lately, where, and why?': [
+    { environment: 'Development', version: '2.0.0', broken_by: 'on-call@example.com', reason: 'INC-1' },
   ],
 };
 

@@ -107,6 +107,24 @@ describe('packing traffic', () => {
     expect(active).toBe(27);
   });
 
+  it('takes what comes late for no evidence, and a node that starts again from its first number on', async () => {
+    await rolloutUnderWay();
+    await packer.pack();
+    const of = (requests: number) => ({ traffic: [{ ...sample(one, requests, 0), role: 'active' as const }] });
+    await world.nodes.report('a', report('a-boot', 1, { ...of(100), ageSeconds: 8 }));
+    await world.nodes.report('a', report('a-boot', 2, { ...of(10), ageSeconds: 1 }));
+    await world.join('a', 'Development', 'second-boot');
+    expect(await world.nodes.report('a', report('a-boot', 3, of(1000)))).toBe('fenced');
+    expect(await world.nodes.report('a', report('second-boot', 1, of(4)))).toBe('accepted');
+    expect(await world.nodes.report('a', report('second-boot', 1, of(4)))).toBe('repeated');
+    await packer.pack();
+    await packer.pack();
+    expect((await blocks()).map(({ role, requests }) => [role, requests])).toEqual([['active', 14]]);
+    expect(await world.rows('SELECT sum(requests)::integer AS sum FROM hotswap.traffic_sample')).toEqual([
+      { sum: 114 },
+    ]);
+  });
+
   it('keeps probes apart from what users sent, and gives them to the analysis beside it', async () => {
     const id = await rolloutUnderWay();
     await packer.pack();

@@ -18,15 +18,17 @@ import {
   type KernelNode,
   type PipelineDecision,
   type Reason,
+  type RolloutView,
   type Stage,
 } from '@hotswap/domain';
 import { decideApproval } from './pipeline/decide-approval.js';
+import { askUnderFreeze, findFreezeOf, tellBrokenFreeze } from './pipeline/decide-freeze.js';
 import { decideValidation } from './pipeline/decide-validation.js';
 import { decideVerification } from './pipeline/decide-verification.js';
 import { askOutside } from './pipeline/ask-outside.js';
 import { advanceRollBack } from './pipeline/advance-roll-back.js';
 import { awaitSuperseded } from './pipeline/await-superseded.js';
-import { advance, completeStage, hold } from './pipeline/stage-decision.js';
+import { advance, completeStage, hold, isTouched } from './pipeline/stage-decision.js';
 import { askedFor, takeBack } from './pipeline/take-back.js';
 import { StrategyRegistry } from './strategies/strategy-registry.js';
 
@@ -89,11 +91,18 @@ export class DeploymentPipeline {
         to: target,
       });
     }
+    const frozen = findFreezeOf(view);
+    if (frozen) return hold(view, stage, 'Pending', 'Running', frozen.because, frozen.until);
     // Beside a stable release that runs nowhere there is nothing to compare with and nothing to lose: its fix goes to all nodes at once.
     const isStableBroken = cluster.live.length > 0 && cluster.live.every((node) => isBroken(node, record));
     const strategy = isStableBroken ? 'Direct' : policy.strategy;
     const from = `${record.release?.version ?? 'nothing'}${isStableBroken ? ", which can't run on any node," : ''}`;
-    const because = reason('stage-started', `${cluster.environment}: ${strategy} from ${from} to ${target.version}`);
+    const { words, data } = tellBrokenFreeze(view);
+    const because = reason(
+      'stage-started',
+      `${cluster.environment}: ${strategy} from ${from} to ${target.version}${words}`,
+      data,
+    );
     return {
       ...advance(view, stage, because),
       stages: [
@@ -115,17 +124,27 @@ export class DeploymentPipeline {
     const { bad, heldBack, evidence } = askOutside(view, stage);
     const rollout = { ...rolloutView(view, stage), heldBack };
     const strategy = this.strategies.get(stage.strategy ?? policy.strategy);
-    const found = awaitWayBack(rollout) ?? strategy.decide(rollout);
+    const frozen = findFreezeOf(view);
+    if (frozen?.runningRollouts === 'roll-back' && isTouched(stage))
+      return takeBack(view, stage, { because: frozen.because, scope: 'environment' });
+    const decide = (asked: RolloutView) => awaitWayBack(asked) ?? strategy.decide(asked);
+    const { found, heldBy } = frozen
+      ? askUnderFreeze(decide, rollout, frozen)
+      : { found: decide(rollout), heldBy: null };
     const decision: Decision = bad && found.kind !== 'roll-back' ? { kind: 'roll-back', because: bad } : found;
-    return { ...this.follow(view, stage, decision), analysis: found.analysis, evidence };
+    return { ...this.follow(view, stage, decision, heldBy), analysis: found.analysis, evidence };
   }
 
-  private follow(view: DeploymentView, stage: Stage, decision: Decision): PipelineDecision {
+  private follow(view: DeploymentView, stage: Stage, decision: Decision, heldBy: Reason | null): PipelineDecision {
     const { record, target } = environmentOf(view);
-    // A paused rollout stands still, but what speaks against the target is acted on.
+    // A rollout that is paused or frozen stands still, but what speaks against the target is acted on.
     const speaksAgainst =
       decision.kind === 'roll-back' || (decision.kind === 'advance' && decision.progress.containedAt === view.now);
     if (view.deployment.pausedAt !== null && !speaksAgainst) return this.pause(view, stage);
+    if (heldBy && !speaksAgainst) {
+      const because = withWait(heldBy, waitOf(view.deployment.reason));
+      return hold(view, stage, 'Running', 'Running', because, view.now + second);
+    }
     switch (decision.kind) {
       case 'hold':
         return hold(view, stage, 'Running', 'Running', decision.because, decision.recheckAt);

@@ -1,3 +1,4 @@
+import { retryableStatuses, type BreakGlass, type DeploymentStatus } from '@hotswap/domain';
 import { Injectable } from '@nestjs/common';
 import { ArtifactError, readArtifact, SignatureError, signatureLimits, type Artifact } from '@hotswap/module-kit';
 import { ArtifactVerifier } from './artifact-verifier.js';
@@ -12,6 +13,10 @@ import {
 } from './ports/deployment-store.js';
 import { ModuleCatalog, type ModuleVersion } from './ports/module-catalog.js';
 import { currentTraceparent } from './traceparent.js';
+
+/** `nothing-to-retry`: it has not ended as something that may be asked for again. */
+export type RetryOutcome =
+  CreateOutcome | { kind: 'deployment-not-found' } | { kind: 'nothing-to-retry'; status: DeploymentStatus };
 
 export type PublishRefusal =
   'signature-missing' | 'signature-invalid' | 'untrusted-signer' | 'artifact-invalid' | 'version-exists' | 'too-large';
@@ -69,6 +74,32 @@ export class DistributedKernelOrchestrator {
   /** Writes the deployment and its stages; the reconcile loop takes it from there. */
   deploy(deployment: Omit<NewDeployment, 'traceparent'>): Promise<CreateOutcome> {
     return this.deployments.create({ ...deployment, traceparent: currentTraceparent() });
+  }
+
+  /** The request of a deployment that came to nothing once more, as a new deployment: nothing of the old one's evidence or approvals counts. */
+  async retry(
+    id: string,
+    { requesterEmail, breakGlass }: { requesterEmail: string | null; breakGlass: BreakGlass | null },
+  ): Promise<RetryOutcome> {
+    const before = await this.deployments.find(id);
+    if (!before) return { kind: 'deployment-not-found' };
+    const { deployment } = before;
+    // Such an end is final: it can't have changed when the new deployment is written.
+    if (!retryableStatuses.includes(deployment.status)) return { kind: 'nothing-to-retry', status: deployment.status };
+    const { module, version, targetEnvironment, description, metadata, requireApproval } = deployment;
+    return this.deploy({
+      module,
+      version,
+      targetEnvironment,
+      requesterEmail: requesterEmail ?? deployment.requesterEmail,
+      description,
+      metadata,
+      requireApproval,
+      onConflict: 'reject',
+      idempotency: null,
+      breakGlass,
+      retryOf: id,
+    });
   }
 
   rollBack(id: string, scope: 'environment' | 'all', reason: string | null): Promise<RequestOutcome> {

@@ -7,6 +7,7 @@ export {
   DistributedKernelOrchestrator,
   PublishRefused,
   type PublishRefusal,
+  type RetryOutcome,
 } from './distributed-kernel-orchestrator.js';
 export { changesSomething, eventsOf, isNewRollback, type NewEvent } from './events-of.js';
 export { currentLogFields, withLogFields, type LogFields } from './log-fields.js';
@@ -21,10 +22,13 @@ export * from './ports/metric-store.js';
 export * from './ports/module-catalog.js';
 export * from './ports/node-registry.js';
 export * from './ports/page.js';
+export * from './ports/plan-store.js';
 export * from './ports/rollout-store.js';
 export * from './ports/traffic-packer.js';
 export * from './ports/wake-ups.js';
 export { EvidenceGatherer } from './reconcile/gather-evidence.js';
+export type { DeploymentPlan, PlanGate, PlanStage, PlanStep } from './plan/deployment-plan.js';
+export { DeploymentPlanner, type PlanOutcome } from './plan/deployment-planner.js';
 export { reconcileCluster } from './reconcile/reconcile-cluster.js';
 export { reconcileDeployment, type ReconcileOutcome } from './reconcile/reconcile-deployment.js';
 export { ReconcileLoop } from './reconcile/reconcile-loop.js';

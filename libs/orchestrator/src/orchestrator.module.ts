@@ -5,6 +5,7 @@ import { ArtifactVerifier, orchestratorTrust } from './artifact-verifier.js';
 import { DeploymentExplainer } from './deployment-explainer.js';
 import { DeploymentPipeline } from './deployment-pipeline.js';
 import { DistributedKernelOrchestrator } from './distributed-kernel-orchestrator.js';
+import { DeploymentPlanner } from './plan/deployment-planner.js';
 import { checkHosts, EvidenceGatherer } from './reconcile/gather-evidence.js';
 import { ReconcileLoop } from './reconcile/reconcile-loop.js';
 import { BlueGreenStrategy, CanaryStrategy, DirectStrategy, RollingStrategy } from './strategies/strategies.js';
@@ -44,8 +45,9 @@ export class OrchestratorModule {
         ReconcileLoop,
         DistributedKernelOrchestrator,
         DeploymentExplainer,
+        DeploymentPlanner,
       ],
-      exports: [DistributedKernelOrchestrator, DeploymentExplainer, StrategyRegistry],
+      exports: [DistributedKernelOrchestrator, DeploymentExplainer, DeploymentPlanner, StrategyRegistry],
     };
   }
 }

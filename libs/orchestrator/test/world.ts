@@ -7,6 +7,7 @@ import {
   KernelNode,
   planCluster,
   planStages,
+  type AnalysisMemory,
   type Approval,
   type Deployment,
   type DeploymentRequest,
@@ -23,6 +24,7 @@ import {
   type Stage,
   type Traffic,
 } from '@hotswap/domain';
+import type { PlanSubject } from '../src/plan/plan-deployment.js';
 import type { RolloutStore } from '../src/ports/rollout-store.js';
 
 const module = 'payments';
@@ -58,6 +60,11 @@ export class World implements RolloutStore {
   readonly records = new Map<EnvironmentName, EnvironmentRelease>();
   readonly decisions: PipelineDecision[] = [];
   readonly broken = new Set<string>();
+  /** Nodes that say and do nothing any more. */
+  readonly lost = new Set<string>();
+  /** Canaries are analysed, though no node reports anything: nothing is ever proved. */
+  isAnalysing = false;
+  private readonly memories = new Map<string, AnalysisMemory>();
   signature: Evidence['status'] = 'Passed';
   withdrawal: DeploymentView['withdrawal'] = null;
   traffic: { target: Traffic; stable: Traffic; before: Traffic } = {
@@ -77,6 +84,7 @@ export class World implements RolloutStore {
     nodesPerEnvironment = 2,
     upTo = 'Production',
     requireApproval = false,
+    alwaysApproved = [],
     secondsPerPass = 1,
   }: {
     stable: string | null;
@@ -84,6 +92,7 @@ export class World implements RolloutStore {
     nodesPerEnvironment?: number;
     upTo?: EnvironmentName;
     requireApproval?: boolean;
+    alwaysApproved?: EnvironmentName[];
     secondsPerPass?: number;
   }) {
     this.secondsPerPass = secondsPerPass;
@@ -108,7 +117,7 @@ export class World implements RolloutStore {
       });
     }
     this.deployment = newDeployment(release(target), upTo, this.now);
-    this.stages = planStages(upTo, requireApproval).map(({ name, environment }, ordinal) =>
+    this.stages = planStages(upTo, requireApproval, alwaysApproved).map(({ name, environment }, ordinal) =>
       newStage(name, environment, ordinal),
     );
     this.clusterPass();
@@ -122,7 +131,8 @@ export class World implements RolloutStore {
   loadView(): Promise<DeploymentView | null> {
     if (['Succeeded', 'Failed', 'RolledBack', 'Cancelled', 'Superseded'].includes(this.deployment.status))
       return Promise.resolve(null);
-    const environment = currentStage(this.stages)?.environment;
+    const stage = currentStage(this.stages);
+    const environment = stage?.environment;
     const record = environment ? this.recordOf(environment) : null;
     return Promise.resolve({
       deployment: { ...this.deployment },
@@ -136,6 +146,10 @@ export class World implements RolloutStore {
               record: { ...record },
               target: this.target,
               traffic: this.traffic,
+              analysis:
+                this.isAnalysing && stage.strategy === 'Canary'
+                  ? { revision: 0, memory: this.memories.get(stage.id) ?? null, blocks: [] }
+                  : undefined,
             }
           : null,
       withdrawal: this.withdrawal,
@@ -147,6 +161,7 @@ export class World implements RolloutStore {
   commit(view: DeploymentView, decision: PipelineDecision): Promise<'committed' | 'superseded'> {
     if (view.deployment.revision !== this.deployment.revision) return Promise.resolve('superseded');
     this.decisions.push(decision);
+    if (decision.analysis && decision.stageId) this.memories.set(decision.stageId, decision.analysis.memory);
     this.deployment = {
       ...this.deployment,
       status: decision.status,
@@ -215,6 +230,7 @@ export class World implements RolloutStore {
   /** Nodes make true what they were last asked, and say so. */
   settle(): void {
     for (const node of this.nodes) {
+      if (this.lost.has(node.id)) continue;
       if (node.made !== node.plan) node.since = this.now;
       node.made = node.plan;
       node.heartbeatAt = this.now;
@@ -236,6 +252,22 @@ export class World implements RolloutStore {
     return this.stages.find(
       (stage) => stage.name === name && (environment === null || stage.environment === environment),
     )?.status;
+  }
+
+  lose(nodeId: string): void {
+    this.lost.add(nodeId);
+    for (const node of this.nodes) if (node.id === nodeId) node.heartbeatAt = this.now - 60_000;
+  }
+
+  /** What a plan of this deployment would be made of now. */
+  subject(): PlanSubject {
+    const environments = this.way.map((environment) => ({
+      cluster: this.cluster(environment),
+      policy: this.policyOf(defaultPolicy(environment)),
+      record: this.recordOf(environment),
+      target: this.target,
+    }));
+    return { now: this.now, deployment: this.deployment, stages: this.stages, environments, loads: new Map() };
   }
 
   get way(): EnvironmentName[] {
@@ -318,6 +350,8 @@ function newDeployment(target: Release, targetEnvironment: EnvironmentName, crea
     description: null,
     metadata: {},
     requireApproval: false,
+    breakGlass: null,
+    retryOf: null,
     status: 'Pending',
     reason: { code: 'pending', message: 'Waiting for its turn', data: {} },
     request: null,

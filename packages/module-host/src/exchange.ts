@@ -32,13 +32,13 @@ export class Exchange {
 
   /** @param onEnd called once; not before `send`. */
   constructor(
-    readonly id: number,
+    private readonly id: number,
     private readonly writer: FrameWriter,
     private readonly request: HostRequest,
     private readonly limits: ExchangeLimits,
     private readonly release: string,
     private readonly reply: Reply,
-    private readonly onEnd: (id: number, result: ExchangeResult) => void,
+    private readonly onEnd: (result: ExchangeResult) => void,
   ) {}
 
   send(): void {
@@ -196,6 +196,6 @@ export class Exchange {
     this.#sender?.stop();
     const failedStatus = this.#head !== null && this.#head.status >= 500;
     const seconds = ((this.#headAt ?? performance.now()) - this.#startedAt) / 1000;
-    this.onEnd(this.id, { outcome: outcome === 'answered' && failedStatus ? 'failed' : outcome, seconds });
+    this.onEnd({ outcome: outcome === 'answered' && failedStatus ? 'failed' : outcome, seconds });
   }
 }

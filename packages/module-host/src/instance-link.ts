@@ -6,9 +6,8 @@ import { frameTypes, type Frame } from './wire/frame.js';
 import { FrameReader } from './wire/frame-reader.js';
 import { FrameWriter } from './wire/frame-writer.js';
 import { parseJson, type Failure, type InstanceCall } from './wire/messages.js';
+import { Numbers, Slots } from './wire/slots.js';
 import type { Wire } from './wire/wire.js';
-
-const idMask = 2 ** 30 - 1;
 
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
@@ -23,9 +22,10 @@ export class CallError extends Error {
 
 /** The kernel's end of the wire to an instance: calls and exchanges, told apart by number. Its end rejects all of them at once. */
 export class InstanceLink {
-  readonly exchanges = new Map<number, Exchange>();
+  readonly exchanges = new Slots<Exchange>();
+  readonly #exchangeNumbers = new Numbers();
   #calls = new Map<number, { resolve(result: Buffer): void; reject(error: Error): void }>();
-  #lastId = 0;
+  #lastCall = 0;
   #open = true;
   #closed: string | null = null;
   #deadlineTimer: NodeJS.Timeout | null = null;
@@ -79,7 +79,7 @@ export class InstanceLink {
 
   async #ask(what: string, timeoutSeconds: number, write: (id: number) => void): Promise<Buffer> {
     if (!this.#open) throw new CallError(this.#closed ?? 'The instance has gone.');
-    const id = this.#nextId();
+    const id = ++this.#lastCall;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#calls.delete(id);
@@ -96,12 +96,14 @@ export class InstanceLink {
   /** @throws HostError where the instance has just ended. */
   exchange(request: HostRequest, limits: ExchangeLimits, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (!this.#open) throw new HostError('module-failed', `${this.release} has just ended.`, this.release);
-    const exchange = new Exchange(this.#nextId(), this.#writer, request, limits, this.release, reply, (id, result) => {
+    const id = this.#exchangeNumbers.claim();
+    const exchange = new Exchange(id, this.#writer, request, limits, this.release, reply, (result) => {
       this.exchanges.delete(id);
+      this.#exchangeNumbers.release(id);
       onEnd(result);
       if (this.exchanges.size === 0 && this.#whenIdle.size > 0) for (const wake of [...this.#whenIdle]) wake();
     });
-    this.exchanges.set(exchange.id, exchange);
+    this.exchanges.set(id, exchange);
     exchange.send();
     if (this.#deadlineTimer === null) this.#watchDeadlines(limits.requestSeconds * 1000);
   }
@@ -136,21 +138,17 @@ export class InstanceLink {
     }, milliseconds);
   }
 
+  /** What was given up may still be answered for a while. */
   #receive(frame: Frame): void {
-    const exchange = this.exchanges.get(frame.id);
-    if (exchange !== undefined) return exchange.receive(frame);
-    const call = this.#calls.get(frame.id);
-    // What was given up may still be answered for a while.
-    if (call === undefined) return;
-    this.#calls.delete(frame.id);
-    if (frame.type === frameTypes.done) call.resolve(Buffer.from(frame.body ?? ''));
-    else call.reject(new CallError(String((parseJson(frame.body) as Failure).message)));
+    if (frame.type === frameTypes.done || frame.type === frameTypes.failed) this.#receiveResult(frame);
+    else this.exchanges.get(frame.id)?.receive(frame);
   }
 
-  #nextId(): number {
-    do this.#lastId = (this.#lastId + 1) & idMask;
-    while (this.#calls.has(this.#lastId) || this.exchanges.has(this.#lastId));
-    return this.#lastId;
+  #receiveResult({ type, id, body }: Frame): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (type === frameTypes.done) call?.resolve(Buffer.from(body ?? ''));
+    else call?.reject(new CallError(String((parseJson(body) as Failure).message)));
   }
 
   #close(broken: string | null): void {

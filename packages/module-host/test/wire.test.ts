@@ -6,6 +6,7 @@ import { CreditedReceiver, windowBytes } from '../src/wire/credit.js';
 import { frameTypes, ProtocolError, type Frame } from '../src/wire/frame.js';
 import { FrameReader } from '../src/wire/frame-reader.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
+import { Numbers, Slots } from '../src/wire/slots.js';
 import { SocketWire } from '../src/wire/wire.js';
 
 function bytesOf(write: (writer: FrameWriter) => void): Buffer {
@@ -119,5 +120,40 @@ describe('Frames', () => {
     const receiver = new CreditedReceiver(new FrameWriter(new SocketWire(new PassThrough())), 1, () => undefined);
     receiver.push(new Uint8Array(windowBytes));
     expect(() => receiver.push(new Uint8Array(1))).toThrow(ProtocolError);
+  });
+});
+
+describe('What is under way', () => {
+  it('is found by its number alone, as in a Map, and numbers do not come again soon', () => {
+    const step = fc.oneof(fc.constant(null), fc.nat({ max: 20 }));
+    let reused = 0;
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const [numbers, slots, model] = [new Numbers(), new Slots<object>(), new Map<number, object>()];
+        const gone = new Set<number>();
+        for (const step of steps) {
+          if (step === null) {
+            const number = numbers.claim();
+            const value = {};
+            expect(gone.has(number) || model.has(number)).toBe(false);
+            slots.set(number, value);
+            model.set(number, value);
+          } else {
+            const number = [...model.keys()][step % Math.max(1, model.size)];
+            if (number === undefined) continue;
+            slots.delete(number);
+            model.delete(number);
+            numbers.release(number);
+            gone.add(number);
+          }
+          if (gone.size > 0 && model.size > 0) reused++;
+          expect(slots.size).toBe(model.size);
+          expect(new Map(slots)).toEqual(model);
+          expect(new Set(slots.values())).toEqual(new Set(model.values()));
+          for (const number of gone) expect(slots.get(number)).toBeUndefined();
+        }
+      }),
+    );
+    expect(reused).toBeGreaterThan(100);
   });
 });

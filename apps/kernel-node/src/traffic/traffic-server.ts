@@ -42,6 +42,8 @@ export class TrafficServer {
         headersTimeout: headersTimeoutMs,
         requestTimeout: requestTimeoutMs,
         keepAliveTimeout: keepAliveTimeoutMs,
+        // A request without a body is one without a stream to be ended.
+        optimizeEmptyRequests: true,
         // Only a WebSocket fails without its upgrade; an offer of h2c is one that a server may leave.
         shouldUpgradeCallback: (request: IncomingMessage) => request.headers.upgrade?.toLowerCase() === 'websocket',
       },

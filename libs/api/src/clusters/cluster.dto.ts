@@ -50,7 +50,7 @@ export class ClusterDto {
   @ApiProperty({ enum: environments, example: 'Production' })
   environment!: EnvironmentName;
 
-  @ApiProperty({ example: 'Canary' })
+  @ApiProperty({ type: 'string', example: 'Canary' })
   strategy!: StrategyName;
 
   @ApiProperty({ enum: ['Healthy', 'Progressing', 'Degraded', 'Empty'], example: 'Healthy' })

@@ -6,6 +6,7 @@ import { Matches } from 'class-validator';
 import { ApiProblems } from '../problem/api-problems.decorator.js';
 import { EnvironmentPipe, moduleNamePattern } from '../validation/path-parameters.js';
 import { ClusterMetrics } from './cluster-metrics.js';
+import { DetectionStepDto } from './detection-step.dto.js';
 
 const windowSeconds = 300;
 
@@ -13,20 +14,6 @@ class DetectionQuery {
   @ApiProperty({ pattern: '^[a-z0-9-]{1,100}$', description: 'Whose traffic it is.' })
   @Matches(moduleNamePattern, { message: 'must be 1 to 100 of a-z, 0-9 and -' })
   moduleName!: string;
-}
-
-@ApiSchema({ name: 'DetectionStep' })
-class DetectionStepDto {
-  @ApiProperty({ example: 10 })
-  percent!: number;
-
-  @ApiProperty({
-    type: 'object',
-    additionalProperties: { type: 'number', nullable: true },
-    example: { x2: 14, x5: 0.7, x50: 0.03 },
-    description: 'Until so many times as many errors would be contained; null: not at all.',
-  })
-  minutes!: Record<string, number | null>;
 }
 
 @ApiSchema({

@@ -13,6 +13,7 @@ import { ArrayMinSize, ArrayUnique, IsBoolean, IsNumber, IsOptional, Matches, Ma
 import { Amount, Count } from '../validation/amount.decorator.js';
 import { Nested, NestedList } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
+import { ApprovalPolicyDto, FreezeDto } from './freeze.dto.js';
 import { AnalysisParametersRule, AscendingSteps, CheckLimits, NotBelow } from './policy-rules.decorator.js';
 
 const daySeconds = 86_400;
@@ -305,6 +306,7 @@ export class ExternalCheckDto {
 @ApiSchema({ name: 'Policy', description: 'Every number of how an environment takes a new release.' })
 export class PolicyDto implements Policy {
   @ApiProperty({
+    type: 'string',
     pattern: strategyName.source,
     description: `${strategyNames.join(', ')}, or one that was added to this control plane; read case-insensitively.`,
     example: 'Canary',
@@ -332,6 +334,15 @@ export class PolicyDto implements Policy {
   @ArrayUnique((each: ExternalCheckDto | null) => each?.name, { message: 'must have names of their own' })
   @NestedList(() => ExternalCheckDto, 10)
   checks: ExternalCheckDto[] = [];
+
+  @ApiPropertyOptional({ type: [FreezeDto], maxItems: 20, default: [] })
+  @ArrayUnique((each: FreezeDto | null) => each?.name, { message: 'must have names of their own' })
+  @NestedList(() => FreezeDto, 20)
+  freeze: FreezeDto[] = [];
+
+  @ApiPropertyOptional({ type: ApprovalPolicyDto, default: { required: 1, always: false } })
+  @Nested(() => ApprovalPolicyDto)
+  approval: ApprovalPolicyDto = new ApprovalPolicyDto();
 
   @ApiProperty({
     minimum: 0,

@@ -20,6 +20,18 @@ export class ApprovalVerdictDto extends WithReasonDto {
   approverEmail!: string;
 }
 
+@ApiSchema({ name: 'Approver' })
+export class ApproverDto {
+  @ApiProperty({ format: 'email', example: 'lead@example.com' })
+  approverEmail!: string;
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'Looks good' })
+  reason!: string | null;
+
+  @ApiProperty({ format: 'date-time', example: '2026-01-31T12:05:00.000Z' })
+  at!: string;
+}
+
 @ApiSchema({ name: 'Approval' })
 export class ApprovalDto {
   @ApiProperty({ format: 'uuid' })
@@ -49,7 +61,13 @@ export class ApprovalDto {
   @ApiProperty({ format: 'date-time', example: '2026-02-01T12:00:00.000Z' })
   expiresAt!: string;
 
-  @ApiProperty({ type: 'string', nullable: true, example: 'lead@example.com' })
+  @ApiProperty({ type: 'integer', minimum: 1, example: 1, description: 'So many people have to approve.' })
+  requiredApprovals!: number;
+
+  @ApiProperty({ type: [ApproverDto], description: 'Who has approved so far.' })
+  approvals!: ApproverDto[];
+
+  @ApiProperty({ type: 'string', nullable: true, example: 'lead@example.com', description: 'Whose word was the last.' })
   decidedBy!: string | null;
 
   @ApiProperty({ type: 'string', format: 'date-time', nullable: true, example: '2026-01-31T12:05:00.000Z' })
@@ -80,6 +98,8 @@ export function showApproval(record: ApprovalRecord): ApprovalDto {
     status,
     requestedAt: isoInstant(record.requestedAt),
     expiresAt: isoInstant(record.expiresAt),
+    requiredApprovals: record.required,
+    approvals: record.approvals.map(({ by, reason, at }) => ({ approverEmail: by, reason, at: isoInstant(at) })),
     decidedBy: verdict?.by ?? null,
     decidedAt: verdict ? isoInstant(verdict.at) : null,
     decisionReason: verdict?.reason ?? null,

@@ -30,7 +30,8 @@ export class ApprovalsController {
   @ApiOperation({
     operationId: 'approveDeployment',
     summary: 'Let a deployment into the environment it asks for',
-    description: 'By someone else than the one who asked for the deployment.',
+    description:
+      'By someone else than the one who asked for the deployment; by as many people as the environment’s policy wants.',
   })
   @ApiParam({ name: 'id', format: 'uuid' })
   @ApiResponse({ status: 202, type: ApprovalDto, description: 'The approval.' })

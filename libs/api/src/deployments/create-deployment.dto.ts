@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { environments, type EnvironmentName } from '@hotswap/domain';
+import { environments, type BreakGlass, type EnvironmentName } from '@hotswap/domain';
+import { Transform } from 'class-transformer';
 import {
   IsBoolean,
   IsEmail,
@@ -7,14 +8,40 @@ import {
   IsString,
   Matches,
   MaxLength,
+  MinLength,
   registerDecorator,
   type ValidationOptions,
 } from 'class-validator';
+import { Nested } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
 import { isExactVersion, moduleNamePattern } from '../validation/path-parameters.js';
 
 const metadataEntriesMax = 50;
 const conflictRules = ['reject', 'supersede'] as const;
+
+@ApiSchema({
+  name: 'BreakGlass',
+  description: 'Why freezes do not hold for this deployment, and who answers for it. It is recorded.',
+})
+export class BreakGlassDto implements BreakGlass {
+  @ApiProperty({ minLength: 1, maxLength: 2000, example: 'Payments fail since 14:02 (INC-1234); this is the fix' })
+  @MaxLength(2000, { message: 'must be at most 2000 characters' })
+  @MinLength(1, { message: 'must say why' })
+  @IsString({ message: 'must be a text' })
+  reason!: string;
+
+  @ApiProperty({ format: 'email', maxLength: 254, example: 'on-call@example.com' })
+  @IsEmail({}, { message: 'must be an e-mail address' })
+  byEmail!: string;
+}
+
+export class CreateDeploymentQuery {
+  @ApiPropertyOptional({ type: Boolean, default: false, description: 'True: answers the plan, and writes nothing.' })
+  @IsOptional()
+  @Transform(({ value }: { value: unknown }) => (value === 'true' ? true : value === 'false' ? false : value))
+  @IsBoolean({ message: 'must be true or false' })
+  dryRun?: boolean;
+}
 
 @ApiSchema({ name: 'CreateDeployment', description: 'This version of this module, up to this environment.' })
 export class CreateDeploymentDto {
@@ -64,6 +91,22 @@ export class CreateDeploymentDto {
   @IsOptional()
   @OneOf(conflictRules)
   onConflict?: (typeof conflictRules)[number];
+
+  @ApiPropertyOptional({
+    type: 'string',
+    nullable: true,
+    pattern: '^sha256:[0-9a-f]{64}$',
+    description:
+      'Of the plan that this deployment is to follow: refused when what the plan depends on has changed since.',
+  })
+  @IsOptional()
+  @Matches(/^sha256:[0-9a-f]{64}$/, { message: 'must be the planRevision of a plan' })
+  planRevision?: string | null;
+
+  @ApiPropertyOptional({ type: BreakGlassDto, nullable: true, description: 'Freezes do not hold for this deployment.' })
+  @IsOptional()
+  @Nested(() => BreakGlassDto)
+  breakGlass?: BreakGlassDto | null;
 }
 
 function ExactVersion(options: ValidationOptions): PropertyDecorator {

@@ -1,10 +1,12 @@
 import { ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { deploymentStatuses, environments, type DeploymentStatus, type EnvironmentName } from '@hotswap/domain';
-import { IsBoolean, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { IsBoolean, IsEmail, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { Nested } from '../validation/nested.decorator.js';
 import { OneOf } from '../validation/one-of.decorator.js';
 import { PageQuery } from '../validation/page-query.dto.js';
 import { moduleNamePattern } from '../validation/path-parameters.js';
 import { QueryInstant } from '../validation/query-instant.decorator.js';
+import { BreakGlassDto } from './create-deployment.dto.js';
 
 const scopes = ['environment', 'all'] as const;
 
@@ -66,4 +68,28 @@ export class PromoteDto extends WithReasonDto {
   @IsOptional()
   @IsBoolean({ message: 'must be true or false' })
   full?: boolean;
+}
+
+@ApiSchema({ name: 'RetryDeployment' })
+export class RetryDto {
+  @ApiPropertyOptional({
+    type: 'string',
+    format: 'email',
+    maxLength: 254,
+    nullable: true,
+    example: 'user@example.com',
+    description: 'Who asks for it now; left out: who asked before.',
+  })
+  @IsOptional()
+  @IsEmail({}, { message: 'must be an e-mail address' })
+  requesterEmail?: string | null;
+
+  @ApiPropertyOptional({
+    type: BreakGlassDto,
+    nullable: true,
+    description: 'Freezes do not hold for this deployment; that they did not hold for the one before is not enough.',
+  })
+  @IsOptional()
+  @Nested(() => BreakGlassDto)
+  breakGlass?: BreakGlassDto | null;
 }

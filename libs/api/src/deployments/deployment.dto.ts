@@ -22,6 +22,7 @@ import {
 } from '@hotswap/domain';
 import type { DeploymentRecord } from '@hotswap/orchestrator';
 import { apiPaths } from '../http/api-paths.js';
+import { BreakGlassDto } from './create-deployment.dto.js';
 
 const instant = { type: 'string', format: 'date-time', example: '2026-01-31T12:00:00.000Z' } as const;
 
@@ -172,6 +173,9 @@ export class DeploymentLinksDto {
 
   @ApiProperty({ format: 'uri-reference', example: '/api/v1/clusters/Production' })
   cluster!: string;
+
+  @ApiPropertyOptional({ format: 'uri-reference', description: 'Of a retry: the deployment before.' })
+  retryOf?: string;
 }
 
 @ApiSchema({
@@ -218,6 +222,17 @@ export class DeploymentDto {
 
   @ApiProperty({ example: false })
   requireApproval!: boolean;
+
+  @ApiProperty({ type: BreakGlassDto, nullable: true, description: 'Null: freezes hold.' })
+  breakGlass!: BreakGlassDto | null;
+
+  @ApiProperty({
+    type: 'string',
+    format: 'uuid',
+    nullable: true,
+    description: 'The deployment whose request this one repeats.',
+  })
+  retryOf!: string | null;
 
   @ApiProperty({
     enum: deploymentStatuses,
@@ -292,6 +307,8 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
     description: deployment.description,
     metadata: deployment.metadata,
     requireApproval: deployment.requireApproval,
+    breakGlass: deployment.breakGlass,
+    retryOf: deployment.retryOf,
     status: deployment.status,
     outcome: outcomeOf(deployment, stages),
     progressPercent: progressPercent(stages),
@@ -308,6 +325,7 @@ export function showDeployment(record: DeploymentRecord): DeploymentDto {
       events: `${apiPaths.deployment(deployment.id)}/events`,
       rollback: `${apiPaths.deployment(deployment.id)}/rollback`,
       cluster: apiPaths.cluster(deployment.targetEnvironment),
+      ...(deployment.retryOf && { retryOf: apiPaths.deployment(deployment.retryOf) }),
     },
   };
 }

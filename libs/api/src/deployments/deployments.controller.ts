@@ -1,19 +1,22 @@
 import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { DeploymentStore, DistributedKernelOrchestrator, type RequestOutcome } from '@hotswap/orchestrator';
+import {
+  DeploymentPlanner,
+  DeploymentStore,
+  DistributedKernelOrchestrator,
+  type PlannedDeployment,
+  type RequestOutcome,
+} from '@hotswap/orchestrator';
 import type { FastifyReply } from 'fastify';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
 import { pageOf } from '../validation/page-query.dto.js';
-import {
-  DeploymentIdPipe,
-  deploymentNotFound,
-  moduleNotFound,
-  versionNotFound,
-} from '../validation/path-parameters.js';
+import { DeploymentIdPipe, deploymentNotFound } from '../validation/path-parameters.js';
 import { answerDeployment, deploymentLocation } from './answer-deployment.js';
-import { CreateDeploymentDto } from './create-deployment.dto.js';
-import { ListDeploymentsQuery, RollBackDto, WithReasonDto } from './deployment-requests.dto.js';
+import { CreateDeploymentDto, CreateDeploymentQuery } from './create-deployment.dto.js';
+import { createRefusal } from './create-refusal.js';
+import { DeploymentPlanDto, showPlan } from './deployment-plan.dto.js';
+import { ListDeploymentsQuery, RetryDto, RollBackDto, WithReasonDto } from './deployment-requests.dto.js';
 import { DeploymentDto, DeploymentListDto, showDeployment } from './deployment.dto.js';
 import { idempotencyOf } from './idempotency-key.js';
 import { inProgress } from './in-progress.js';
@@ -24,6 +27,7 @@ export class DeploymentsController {
   constructor(
     private readonly orchestrator: DistributedKernelOrchestrator,
     private readonly deployments: DeploymentStore,
+    private readonly planner: DeploymentPlanner,
   ) {}
 
   @Post()
@@ -31,7 +35,8 @@ export class DeploymentsController {
   @ApiOperation({
     operationId: 'createDeployment',
     summary: 'Deploy a published version of a module, up to an environment',
-    description: 'Writes the deployment and answers at once; the reconcile loop takes it through its stages.',
+    description:
+      'Writes the deployment and answers at once; the reconcile loop takes it through its stages. With `dryRun=true` it answers the plan instead, and writes nothing.',
   })
   @ApiHeader({
     name: 'Idempotency-Key',
@@ -45,19 +50,23 @@ export class DeploymentsController {
     headers: deploymentLocation,
     description: 'The deployment, to be watched at its own address.',
   })
+  @ApiResponse({ status: 200, type: DeploymentPlanDto, description: 'With `dryRun=true`: what it would do.' })
   @ApiWriteProblems(
     'module-not-found',
     'version-not-found',
     'deployment-in-progress',
     'version-withdrawn',
+    'plan-outdated',
     'idempotency-key-reused',
   )
   async create(
+    @Query() { dryRun }: CreateDeploymentQuery,
     @Body() body: CreateDeploymentDto,
     @Headers('idempotency-key') key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<DeploymentDto> {
-    const outcome = await this.orchestrator.deploy({
+  ): Promise<DeploymentDto | DeploymentPlanDto> {
+    const idempotency = idempotencyOf(key, body);
+    const wanted = {
       module: body.moduleName,
       version: body.version,
       targetEnvironment: body.targetEnvironment,
@@ -65,27 +74,15 @@ export class DeploymentsController {
       description: body.description ?? null,
       metadata: body.metadata ?? {},
       requireApproval: body.requireApproval ?? false,
-      onConflict: body.onConflict ?? 'reject',
-      idempotency: idempotencyOf(key, body),
-    });
-    switch (outcome.kind) {
-      case 'created':
-      case 'repeated':
-        return answerDeployment(this.deployments, outcome.id, reply);
-      case 'module-not-found':
-        throw moduleNotFound(body.moduleName);
-      case 'version-not-found':
-        throw versionNotFound(body.moduleName, body.version);
-      case 'version-withdrawn':
-        throw new Problem(
-          'version-withdrawn',
-          `${body.moduleName} ${body.version} was withdrawn; deploy another version`,
-        );
-      case 'idempotency-key-reused':
-        throw new Problem('idempotency-key-reused', 'This Idempotency-Key came with another body; choose a new one');
-      case 'deployment-in-progress':
-        throw inProgress(outcome.id);
-    }
+      onConflict: body.onConflict ?? ('reject' as const),
+      breakGlass: body.breakGlass ?? null,
+      planRevision: body.planRevision ?? null,
+      idempotency,
+    };
+    if (dryRun) return this.plan(wanted, reply);
+    const outcome = await this.orchestrator.deploy(wanted);
+    if (outcome.kind !== 'created' && outcome.kind !== 'repeated') throw createRefusal(wanted, outcome);
+    return answerDeployment(this.deployments, outcome.id, reply);
   }
 
   @Get()
@@ -159,6 +156,54 @@ export class DeploymentsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DeploymentDto> {
     return this.showRequested(id, await this.orchestrator.cancel(id, body.reason ?? null), reply);
+  }
+
+  @Post(':id/retry')
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'retryDeployment',
+    summary: 'Ask once more for what a deployment did not bring',
+    description:
+      'A new deployment of the same request, which names the one before as `retryOf`. Of one that ended Failed, RolledBack or Cancelled.',
+  })
+  @ApiParam({ name: 'id', format: 'uuid' })
+  @ApiBody({ type: RetryDto, required: false })
+  @ApiResponse({ status: 202, type: DeploymentDto, headers: deploymentLocation, description: 'The new deployment.' })
+  @ApiWriteProblems('deployment-not-found', 'nothing-to-retry', 'deployment-in-progress', 'version-withdrawn')
+  async retry(
+    @Param('id', DeploymentIdPipe) id: string,
+    @Body() body: RetryDto,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<DeploymentDto> {
+    const asked = { requesterEmail: body.requesterEmail ?? null, breakGlass: body.breakGlass ?? null };
+    const outcome = await this.orchestrator.retry(id, asked);
+    switch (outcome.kind) {
+      case 'created':
+      case 'repeated':
+        return answerDeployment(this.deployments, outcome.id, reply);
+      case 'deployment-not-found':
+        throw deploymentNotFound(id);
+      case 'nothing-to-retry':
+        throw new Problem(
+          'nothing-to-retry',
+          `Deployment ${id} is ${outcome.status}; only one that ended Failed, RolledBack or Cancelled can be asked for again`,
+        );
+      default:
+        throw createRefusal(await this.requestOf(id), outcome);
+    }
+  }
+
+  private async requestOf(id: string): Promise<{ module: string; version: string }> {
+    const record = await this.deployments.find(id);
+    if (!record) throw deploymentNotFound(id);
+    return record.deployment;
+  }
+
+  private async plan(wanted: PlannedDeployment, reply: FastifyReply): Promise<DeploymentPlanDto> {
+    const outcome = await this.planner.plan(wanted);
+    if (outcome.kind !== 'planned') throw createRefusal(wanted, outcome);
+    reply.status(200);
+    return showPlan(wanted, outcome.plan);
   }
 
   private async showRequested(id: string, outcome: RequestOutcome, reply: FastifyReply): Promise<DeploymentDto> {

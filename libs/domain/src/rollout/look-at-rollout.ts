@@ -1,5 +1,6 @@
 import type { Stage } from '../deployment.js';
 import type { DeploymentView, EnvironmentView } from '../deployment-view.js';
+import { frozenTimes } from '../freeze/find-freeze.js';
 import type { ListeningGap } from '../listening.js';
 import type { RolloutView } from './rollout-view.js';
 import { waitOf } from './wait.js';
@@ -24,10 +25,12 @@ export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
   };
 }
 
-/** Pauses of the deployment and times without anyone listening. */
+/** Pauses of the deployment, times without anyone listening, and freezes that hold rollouts. */
 export function suspensionsOf({ deployment, environment, now }: DeploymentView): ListeningGap[] {
   const underWay = deployment.pausedAt === null ? [] : [{ from: deployment.pausedAt, to: now }];
-  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay];
+  const holding = (environment?.policy.freeze ?? []).filter(({ runningRollouts }) => runningRollouts === 'hold');
+  const frozen = deployment.breakGlass ? [] : frozenTimes(holding, deployment.createdAt, now);
+  return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay, ...frozen];
 }
 
 export function environmentOf(view: DeploymentView): EnvironmentView {

@@ -222,14 +222,16 @@ function drive(
     !progress.containedAt &&
     (twin || (kind === 'hold' && view.cluster.live.every((node) => node.confirms(view.module))));
   const isBegun = state.stage !== null && state.stage.weight > 0;
-  if (kind === 'hold' && (isBegun || !isShared)) return [];
-  const planned = experimentSteps(steps, twin);
-  const index = planned.findIndex(({ number }) => number === progress.number);
   const step = steps.find(({ number }) => number === progress.number);
   const { live } = view.cluster;
   const exposed = live.filter((node) => step?.plan(node).candidate);
+  // Where stable can run on no node each has the target whole: there is nothing left to compare.
+  const isCompared = exposed.length > 0 || progress.targetPercent >= 100;
+  if (kind === 'hold' && (isBegun || !isShared || !isCompared)) return [];
+  const planned = experimentSteps(steps, twin);
+  const index = planned.findIndex(({ number }) => number === progress.number);
   const nodes = (exposed.length > 0 ? exposed : live).map(({ id }) => id);
-  const weight = isShared ? progress.targetPercent / 100 : 0;
+  const weight = isShared && isCompared ? progress.targetPercent / 100 : 0;
   const stage: StageEvent = { kind: 'stage', at, stage: Math.max(0, index), nodes, weight };
   const isRestart = attempt.isWaiting && weight > 0;
   return isRestart ? [{ kind: 'restart', at, arms: twin ? ['C', 'T'] : ['C'] }, stage] : [stage];

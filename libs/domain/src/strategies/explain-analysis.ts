@@ -3,6 +3,7 @@ import type { AnalysisVerdict } from '../analysis/index.js';
 import type { AnalysisMemory } from '../rollout/analysis-record.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
 import { describe } from './guard.js';
+import { isProbing } from './probe.js';
 
 const metricWords: Record<string, string> = {
   err: 'errors against the twin',
@@ -17,10 +18,14 @@ const metricWords: Record<string, string> = {
 };
 
 /** Why a target is contained or rolled back: the deciding metric, its numbers, and what users met. */
-export function explainVerdict({ traffic, target }: RolloutView, verdict: AnalysisVerdict): Reason {
+export function explainVerdict(view: RolloutView, verdict: AnalysisVerdict): Reason {
+  const { traffic, target } = view;
   const isContained = verdict.verdict === 'contain';
   const because = verdict.because ?? 'err';
-  const failed = `${describe(traffic.target)} failed on ${target.version}`;
+  const failed =
+    isProbing(view) && traffic.target.requests === 0
+      ? `found by smoke requests, no user has asked ${target.version}`
+      : `${describe(traffic.target)} failed on ${target.version}`;
   const again = isContained ? '; it is taken off and tried once more with new processes' : '';
   return reason(
     isContained ? 'contained' : 'canary-worse',

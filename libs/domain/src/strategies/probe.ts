@@ -20,8 +20,7 @@ export function probe(view: RolloutView, step: Step): Decision | 'under-way' | n
   const { progress, cluster, module } = view;
   if (!progress) return null;
   const { probingSince, stepStartedAt } = progress;
-  // One of a step before says nothing of this one.
-  if (!probingSince || probingSince < stepStartedAt) {
+  if (!probingSince || !isProbing(view)) {
     const nodes = cluster.live.filter((node) => step.plan(node).candidate);
     const order: ProbeOrder = {
       id: `${progress.number}@${stepStartedAt}`,
@@ -47,4 +46,9 @@ export function probe(view: RolloutView, step: Step): Decision | 'under-way' | n
     assign: probing.map((node) => ({ nodeId: node.id, plan: step.plan(node) })),
     progress,
   };
+}
+
+/** Nodes were asked to probe in the step in hand: what was asked in one before says nothing of this one. */
+export function isProbing({ progress }: RolloutView): boolean {
+  return progress !== null && (progress.probingSince ?? 0) >= progress.stepStartedAt;
 }

@@ -1,11 +1,13 @@
-import { environmentsUpTo, planStages, reason } from '@hotswap/domain';
-import type { CreateOutcome, NewDeployment } from '@hotswap/orchestrator';
+import { environmentsUpTo, planStages, reason, type EnvironmentName } from '@hotswap/domain';
+import type { CreateOutcome, NewDeployment, NewEvent } from '@hotswap/orchestrator';
 import type { DataSource, EntityManager } from 'typeorm';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { isConflictOn } from '../database/postgres-error.js';
+import { holdsPlan } from '../plans/check-plan.js';
 import { writeEvents } from '../rollouts/write-events.js';
 import { uuidV7 } from '../uuid-v7.js';
 import { notifyWake } from '../wake.js';
+import { findArtifact } from './find-artifact.js';
 import { findUnfinished } from './find-unfinished.js';
 import { supersede } from './supersede.js';
 
@@ -13,10 +15,9 @@ const attemptsMax = 5;
 
 /** See the port. A conflict whose holder finishes at this very moment is tried again. */
 export async function createDeployment(dataSource: DataSource, wanted: NewDeployment): Promise<CreateOutcome> {
-  const stages = planStages(wanted.targetEnvironment, wanted.requireApproval);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await inTransaction(dataSource, (manager) => write(manager, wanted, stages));
+      return await inTransaction(dataSource, (manager) => write(manager, wanted));
     } catch (error) {
       if (!isConflictOn('deployment_stage_unfinished', error)) throw error;
       const holder = await findUnfinished(
@@ -31,20 +32,19 @@ export async function createDeployment(dataSource: DataSource, wanted: NewDeploy
   }
 }
 
-async function write(
-  manager: EntityManager,
-  wanted: NewDeployment,
-  stages: ReturnType<typeof planStages>,
-): Promise<CreateOutcome> {
+async function write(manager: EntityManager, wanted: NewDeployment): Promise<CreateOutcome> {
   const id = uuidV7();
   if (wanted.idempotency) await takeKey(manager, wanted.idempotency, id);
-  const artifact = await findArtifact(manager, wanted);
+  const found = await findArtifact(manager, wanted);
+  if (found.kind !== 'found') throw new Abandoned<CreateOutcome>(found);
+  if (found.isWithdrawn) throw new Abandoned<CreateOutcome>({ kind: 'version-withdrawn' });
   const superseded = wanted.onConflict === 'supersede' ? await supersede(manager, wanted, id) : null;
+  if (!(await holdsPlan(manager, wanted, found))) throw new Abandoned<CreateOutcome>({ kind: 'plan-outdated' });
   await manager.query(insertDeployment, [
     id,
     wanted.module,
     wanted.version,
-    artifact,
+    found.artifact,
     wanted.targetEnvironment,
     wanted.requesterEmail,
     wanted.description,
@@ -53,7 +53,14 @@ async function write(
     JSON.stringify(reason('pending', 'Waits for the control plane to take it up')),
     wanted.traceparent,
     superseded,
+    wanted.breakGlass ? JSON.stringify(wanted.breakGlass) : null,
+    wanted.retryOf ?? null,
   ]);
+  const stages = planStages(
+    wanted.targetEnvironment,
+    wanted.requireApproval,
+    await loadAlwaysApproved(manager, wanted.targetEnvironment),
+  );
   await manager.query(insertStages, [
     JSON.stringify(stages.map((stage, ordinal) => ({ ...stage, id: uuidV7(), ordinal }))),
     id,
@@ -64,15 +71,7 @@ async function write(
     ? null
     : await findUnfinished(manager, wanted.module, environmentsUpTo(wanted.targetEnvironment), id);
   if (holder) throw new Abandoned<CreateOutcome>({ kind: 'deployment-in-progress', id: holder });
-  await writeEvents(manager, id, [
-    {
-      type: 'deployment-created',
-      stage: null,
-      environment: null,
-      message: `${wanted.requesterEmail} asked for ${wanted.module}@${wanted.version} up to ${wanted.targetEnvironment}`,
-      data: {},
-    },
-  ]);
+  await writeEvents(manager, id, eventsOf(wanted));
   await notifyWake(manager);
   return { kind: 'created', id };
 }
@@ -80,8 +79,8 @@ async function write(
 const insertDeployment = `
   INSERT INTO hotswap.deployment
     (id, module, version, artifact, target_environment, requester_email, description, metadata, require_approval,
-     status, reason, traceparent, supersedes, created_at, next_look_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Pending', $10, $11, $12, now(), now())`;
+     status, reason, traceparent, supersedes, break_glass, retry_of, created_at, next_look_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'Pending', $10, $11, $12, $13, $14, now(), now())`;
 
 const insertStages = `
   INSERT INTO hotswap.deployment_stage (id, deployment_id, ordinal, name, module, environment, status)
@@ -119,15 +118,29 @@ async function takeKey(
   );
 }
 
-async function findArtifact(manager: EntityManager, { module, version }: NewDeployment): Promise<string> {
-  const [found] = await manager.query<{ artifact: string; withdrawn_at: Date | null }[]>(
-    'SELECT artifact, withdrawn_at FROM hotswap.module_version WHERE name = $1 AND version = $2',
-    [module, version],
+/** The environments on the way whose policy asks for an approval by itself. */
+async function loadAlwaysApproved(manager: EntityManager, target: EnvironmentName): Promise<EnvironmentName[]> {
+  const rows = await manager.query<{ name: EnvironmentName }[]>(
+    `SELECT name FROM hotswap.environment WHERE name = ANY($1) AND policy -> 'approval' -> 'always' = 'true'`,
+    [environmentsUpTo(target)],
   );
-  if (found?.withdrawn_at) throw new Abandoned<CreateOutcome>({ kind: 'version-withdrawn' });
-  if (found) return found.artifact;
-  const [other] = await manager.query<unknown[]>('SELECT FROM hotswap.module_version WHERE name = $1 LIMIT 1', [
-    module,
-  ]);
-  throw new Abandoned<CreateOutcome>({ kind: other ? 'version-not-found' : 'module-not-found' });
+  return rows.map(({ name }) => name);
+}
+
+function eventsOf({
+  module,
+  version,
+  targetEnvironment,
+  requesterEmail,
+  retryOf,
+  breakGlass,
+}: NewDeployment): NewEvent[] {
+  const event = { stage: null, environment: null };
+  const again = retryOf ? `, again after ${retryOf}` : '';
+  const message = `${requesterEmail} asked for ${module}@${version} up to ${targetEnvironment}${again}`;
+  const created = { ...event, type: 'deployment-created', message, data: retryOf ? { retryOf } : {} };
+  if (!breakGlass) return [created];
+  const { byEmail, reason: words } = breakGlass;
+  const broken = `${byEmail} broke the glass: freezes do not hold for this deployment (${words})`;
+  return [created, { ...event, type: 'glass-broken', message: broken, data: { ...breakGlass } }];
 }

@@ -46,6 +46,7 @@ const selectApprovals = `
       ELSE 'Expired'
     END AS status,
     (approval->>'requestedAt')::float8 AS "requestedAt", (approval->>'expiresAt')::float8 AS "expiresAt",
+    (approval->>'required')::integer AS required, approval->'approvals' AS approvals,
     NULLIF(approval->'verdict', 'null') AS verdict
   FROM hotswap.deployment_stage AS stage
   JOIN hotswap.deployment ON deployment.id = stage.deployment_id

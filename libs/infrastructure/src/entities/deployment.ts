@@ -16,6 +16,8 @@ export const deploymentEntity = new EntitySchema<Deployment>({
     description: { type: 'text', nullable: true },
     metadata: { type: 'jsonb' },
     requireApproval: { type: 'boolean', name: 'require_approval' },
+    breakGlass: { type: 'jsonb', name: 'break_glass', nullable: true },
+    retryOf: { type: 'uuid', name: 'retry_of', nullable: true },
     status: { type: 'text' },
     reason: { type: 'jsonb' },
     request: { type: 'jsonb', nullable: true },

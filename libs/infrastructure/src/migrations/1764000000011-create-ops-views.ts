@@ -28,7 +28,6 @@ function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** `node_silence` says in SQL what the domain's `KernelNode.state` and `isHeardSinceGap` say: lost after 15 s of silence while someone listened. */
 const nodeTables = `
   CREATE TABLE hotswap.node_state_change (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -39,10 +38,18 @@ const nodeTables = `
     silent_since timestamptz(3)
   );
   CREATE INDEX node_state_change_of_node ON hotswap.node_state_change (node_id, id);
+  ${createNodeSilence(['Gone'])}`;
 
-  CREATE VIEW hotswap.node_silence AS
+/**
+ * `node_silence` says in SQL what the domain's `KernelNode.state` and `isHeardSinceGap` say: lost after 15 s of silence while someone listened,
+ * but for nodes in these states.
+ */
+export function createNodeSilence(states: string[]): string {
+  return `
+  CREATE OR REPLACE VIEW hotswap.node_silence AS
   SELECT node.id AS node_id, silence.seconds,
-    listening.is_on AND listening.is_settled AND silence.seconds >= 15 AND reported_state <> 'Gone' AS is_lost,
+    listening.is_on AND listening.is_settled AND silence.seconds >= 15
+      AND reported_state NOT IN (${states.map(quote).join(', ')}) AS is_lost,
     listening.is_on AND last_heartbeat_at >= coalesce(listening.resumed_at, '-infinity') AS is_heard
   FROM hotswap.node
   CROSS JOIN (
@@ -57,6 +64,7 @@ const nodeTables = `
     FROM hotswap.listening_gap
     WHERE to_at > last_heartbeat_at AND from_at < statement_timestamp()
   ) AS silence;`;
+}
 
 interface View {
   name: string;

@@ -9,7 +9,6 @@ export class KeepWaysBack1764000000060 implements MigrationInterface {
     await runner.query(`
       ALTER TABLE hotswap.deployment_stage ADD COLUMN rollback jsonb, DROP CONSTRAINT deployment_stage_strategy_check;
       ALTER TABLE hotswap.node_assignment ADD COLUMN assigned_at timestamptz(3) NOT NULL DEFAULT now();
-      ALTER TABLE hotswap.module_version ADD COLUMN IF NOT EXISTS withdrawal_reason text;
 
       CREATE TABLE hotswap.node_death (
         node_id text NOT NULL REFERENCES hotswap.node,

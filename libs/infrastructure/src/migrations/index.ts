@@ -8,6 +8,7 @@ import { PackTraffic1764000000040 } from './1764000000040-pack-traffic.js';
 import { AskOutside1764000000041 } from './1764000000041-ask-outside.js';
 import { WithdrawAndDrain1764000000050 } from './1764000000050-withdraw-and-drain.js';
 import { KeepWaysBack1764000000060 } from './1764000000060-keep-ways-back.js';
+import { FreezeAndRetry1764000000070 } from './1764000000070-freeze-and-retry.js';
 import { KeepProbes1764000000080 } from './1764000000080-keep-probes.js';
 
 /** In the order in which they run. */
@@ -22,5 +23,6 @@ export const migrations = [
   AskOutside1764000000041,
   WithdrawAndDrain1764000000050,
   KeepWaysBack1764000000060,
+  FreezeAndRetry1764000000070,
   KeepProbes1764000000080,
 ];

@@ -100,11 +100,11 @@ async function loadTarget(
   return brought ?? loadNewestRelease(manager, deployment, environment);
 }
 
-function emptyRecord(environment: EnvironmentName, module: string): EnvironmentRelease {
+export function emptyRecord(environment: EnvironmentName, module: string): EnvironmentRelease {
   return { environment, module, release: null, previous: null, ownerStageId: null, revision: 0 };
 }
 
-async function loadEnvironmentRow(manager: EntityManager, environment: EnvironmentName) {
+export async function loadEnvironmentRow(manager: EntityManager, environment: EnvironmentName) {
   const [row] = await manager.query<[{ policy: Policy; policy_revision: number; membership_revision: number }]>(
     'SELECT policy, policy_revision, membership_revision FROM hotswap.environment WHERE name = $1',
     [environment],

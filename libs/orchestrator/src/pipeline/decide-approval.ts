@@ -1,6 +1,8 @@
 import {
+  environmentOf,
   isoInstant,
   reason,
+  type Approval,
   type DeploymentView,
   type PipelineDecision,
   type Reason,
@@ -12,33 +14,25 @@ const approvalHours = 24;
 /** A verdict wakes the loop; what else may end the wait (the version is withdrawn) is seen by then. */
 const lookAgainMilliseconds = 15_000;
 
-/** Approval: waits for a person's word, at most a day. */
+/** Approval: waits for as many people's word as the environment's policy asks for, at most a day. */
 export function decideApproval(view: DeploymentView, stage: Stage): PipelineDecision | { fails: Reason } {
   const { approval, environment } = stage;
   if (!approval) {
     const expiresAt = view.now + approvalHours * 3_600_000;
-    const because = reason(
-      'awaiting-approval',
-      `Waiting for an approval of ${environment}, until ${isoInstant(expiresAt)}`,
-      { untilAt: isoInstant(expiresAt) },
-    );
+    const required = environmentOf(view).policy.approval?.required ?? 1;
+    const asked: Approval = { requestedAt: view.now, expiresAt, required, approvals: [], verdict: null };
+    const because = awaiting(stage, asked);
     return {
       ...advance(view, stage, because),
       status: 'AwaitingApproval',
-      stages: [
-        {
-          stageId: stage.id,
-          status: 'Waiting',
-          approval: { requestedAt: view.now, expiresAt, verdict: null },
-          reason: because,
-        },
-      ],
+      stages: [{ stageId: stage.id, status: 'Waiting', approval: asked, reason: because }],
       recheckAt: view.now + lookAgainMilliseconds,
     };
   }
-  const { verdict, expiresAt } = approval;
+  const { verdict, expiresAt, required, approvals } = approval;
   if (verdict?.approved) {
-    return completeStage(view, stage, reason('approved', `Approved by ${verdict.by}`, { by: verdict.by }), {
+    const by = approvals.length > 1 ? approvals.map((each) => each.by).join(', ') : verdict.by;
+    return completeStage(view, stage, reason('approved', `Approved by ${by}`, { by, required }), {
       status: 'Succeeded',
     });
   }
@@ -47,19 +41,22 @@ export function decideApproval(view: DeploymentView, stage: Stage): PipelineDeci
     return { fails: reason('rejected', `${environment} was rejected by ${verdict.by}${words}`, { by: verdict.by }) };
   }
   if (view.now > expiresAt) {
-    return { fails: reason('approval-expired', `Nobody approved ${environment} within ${approvalHours} h`) };
+    const who = approvals.length > 0 ? `Only ${approvals.length} of ${required} people` : 'Nobody';
+    return { fails: reason('approval-expired', `${who} approved ${environment} within ${approvalHours} h`) };
   }
-  const because = reason(
-    'awaiting-approval',
-    `Waiting for an approval of ${environment}, until ${isoInstant(expiresAt)}`,
-    { untilAt: isoInstant(expiresAt) },
-  );
-  return hold(
-    view,
-    stage,
-    'Waiting',
-    'AwaitingApproval',
-    because,
-    Math.min(expiresAt + 1, view.now + lookAgainMilliseconds),
-  );
+  const recheckAt = Math.min(expiresAt + 1, view.now + lookAgainMilliseconds);
+  return hold(view, stage, 'Waiting', 'AwaitingApproval', awaiting(stage, approval), recheckAt);
+}
+
+function awaiting({ environment }: Stage, { expiresAt, required, approvals }: Approval): Reason {
+  const untilAt = isoInstant(expiresAt);
+  const what =
+    required > 1
+      ? `${required} approvals of ${environment} (${approvals.length} so far)`
+      : `an approval of ${environment}`;
+  return reason('awaiting-approval', `Waiting for ${what}, until ${untilAt}`, {
+    untilAt,
+    required,
+    approvedBy: approvals.map(({ by }) => by),
+  });
 }

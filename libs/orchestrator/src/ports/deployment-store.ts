@@ -1,5 +1,6 @@
 import type {
   Approval,
+  BreakGlass,
   Deployment,
   DeploymentRequest,
   DeploymentStatus,
@@ -22,6 +23,12 @@ export interface NewDeployment {
   traceparent: string | null;
   /** Header Idempotency-Key and a digest of the body it came with. */
   idempotency: { key: string; bodyDigest: string } | null;
+  /** The plan that this deployment is to follow; left out: none was made. */
+  planRevision?: string | null;
+  /** Freezes are ignored; left out: they hold. */
+  breakGlass?: BreakGlass | null;
+  /** The deployment whose request it repeats; left out: it is no retry. */
+  retryOf?: string | null;
 }
 
 export interface DeploymentRecord {
@@ -33,9 +40,13 @@ export interface DeploymentRecord {
   exposure: { seconds: number; requests: number; failures: number };
 }
 
-export type CreateOutcome =
-  | { kind: 'created' | 'repeated'; id: string }
-  | { kind: 'module-not-found' | 'version-not-found' | 'version-withdrawn' | 'idempotency-key-reused' }
+export type CreateOutcome = { kind: 'created'; id: string } | { kind: 'repeated'; id: string } | CreateRefusal;
+
+/** Nothing was written. */
+export type CreateRefusal =
+  | {
+      kind: 'module-not-found' | 'version-not-found' | 'version-withdrawn' | 'idempotency-key-reused' | 'plan-outdated';
+    }
   | { kind: 'deployment-in-progress'; id: string };
 
 export type RequestOutcome =
@@ -118,7 +129,7 @@ export interface DecisionRecord {
 export abstract class DeploymentStore {
   /**
    * Writes the deployment and all its stages in one transaction. A unique index on unfinished Deploy stages per (environment, module)
-   * decides conflicts. The artifact is the published version's.
+   * decides conflicts. The artifact is the published version's. `plan-outdated`: what the plan depended on has changed since.
    */
   abstract create(deployment: NewDeployment): Promise<CreateOutcome>;
   abstract find(id: string): Promise<DeploymentRecord | null>;
@@ -151,8 +162,8 @@ export abstract class DeploymentStore {
   /** Newest first; null: of any status. */
   abstract approvals(status: ApprovalStatus | null, page: PageRequest): Promise<Page<ApprovalRecord>>;
   /**
-   * Writes what a person says of the approval that the deployment waits for, with its event, and wakes the loop. `nothing-to-approve`: it waits
-   * for none, or no longer. `own-approval`: the requester may reject, but not approve.
+   * Writes what a person says of the approval that the deployment waits for, with its event, and wakes the loop; who says yes again changes nothing.
+   * `nothing-to-approve`: it waits for none, or no longer. `own-approval`: the requester may reject, but not approve.
    */
   abstract decideApproval(id: string, verdict: ApprovalVerdict): Promise<VerdictOutcome>;
 }

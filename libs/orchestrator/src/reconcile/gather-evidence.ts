@@ -1,5 +1,6 @@
 import type { ExternalCheck } from '@hotswap/domain';
 import { Inject, Injectable } from '@nestjs/common';
+import { checkSignatures } from '../check-signatures.js';
 import { runCheck } from '../checks/run-check.js';
 import { EvidenceStore, type ClaimedEvidence } from '../ports/evidence-store.js';
 import { ModuleCatalog } from '../ports/module-catalog.js';
@@ -36,16 +37,10 @@ export class EvidenceGatherer {
   }
 
   private async verify({ subject, module, version, environments }: ClaimedEvidence) {
-    const bytes = await this.catalog.artifactBytes(subject);
-    if (!bytes) return refused(`The artifact ${subject} is not stored any more: publish ${module} ${version} again`);
-    const bundles = await this.catalog.bundles(subject);
-    const verdict = this.verifier.verify({ name: module, version, digest: subject, bytes }, bundles, environments);
-    if (!verdict.trusted) return refused(verdict.because);
+    const artifact = { name: module, version, digest: subject };
+    const verdict = await checkSignatures(this.catalog, this.verifier, artifact, environments);
+    if (!verdict.trusted) return { status: 'Refused' as const, message: verdict.because, data: {} };
     const data = { signers: verdict.signers };
     return { status: 'Passed' as const, message: `Signed by ${verdict.signers.join(', ')}`, data };
   }
-}
-
-function refused(message: string) {
-  return { status: 'Refused' as const, message, data: {} };
 }

@@ -4,6 +4,7 @@ import { frameTypes, type Frame } from '../wire/frame.js';
 import { FrameReader } from '../wire/frame-reader.js';
 import { FrameWriter } from '../wire/frame-writer.js';
 import { parseJson, type InstanceCall, type InstanceStatistics, type LoadResult } from '../wire/messages.js';
+import { Slots } from '../wire/slots.js';
 import type { Wire } from '../wire/wire.js';
 import { EventLoopDelay } from './event-loop-delay.js';
 import { deepFreeze, importModule } from './module.js';
@@ -13,7 +14,7 @@ import type { Usage } from './usage.js';
 /** The instance's end of the wire: does what the kernel asks, with the module that the first call loads. */
 export class InstanceServer {
   #served: { module: Module; env: ModuleEnv } | null = null;
-  readonly #requests = new Map<number, ServedRequest>();
+  readonly #requests = new Slots<ServedRequest>();
   /** Begun when their batch is read: what of their bodies came with them is then there. */
   #arrived: ServedRequest[] = [];
   readonly #background = new Set<Promise<unknown>>();

@@ -1,4 +1,4 @@
-/** A message between kernel and instance. `id` names a call or an exchange; both are numbered by the kernel. */
+/** A message between kernel and instance. `id` names a call or an exchange; the kernel numbers both, each for itself. */
 export interface Frame {
   type: FrameType;
   id: number;

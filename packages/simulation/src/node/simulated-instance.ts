@@ -10,7 +10,6 @@ import type { SimulatedVersion } from '../behaviour.js';
 import type { Random } from '../runtime/random.js';
 
 const frameBytesMax = 2 ** 20;
-const noOutput = Readable.from([]);
 
 /** What the simulation keeps an eye on in an instance. */
 export interface InstanceWatch {
@@ -22,7 +21,7 @@ export interface InstanceWatch {
 /** An instance in no process of its own: a version's behaviour at the far end of the wire that the real host speaks. */
 export class SimulatedInstance implements Enclosure {
   readonly pid = null;
-  readonly output = { stdout: noOutput, stderr: noOutput };
+  readonly output = { stdout: silence(), stderr: silence() };
   readonly ended: Promise<string>;
   readonly wire: Wire;
   isOver = false;
@@ -160,4 +159,8 @@ function answerOf({ call }: InstanceCall): unknown {
   if (call === 'load') return { functions: ['start', 'health', 'activate', 'deactivate', 'stop'] };
   if (call === 'ping') return { cpuSeconds: 0, rssBytes: 50_000_000, eventLoopDelaySeconds: 0 };
   return null;
+}
+
+function silence(): Readable {
+  return new Readable({ read: () => undefined });
 }

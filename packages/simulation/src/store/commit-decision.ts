@@ -86,7 +86,7 @@ function checkEnvironment(tables: Tables, { revisions }: DeploymentView, { recor
 
 function writeStage(
   writer: Writer,
-  { stageId, status, reason, strategy, from, to, progress, approval }: StageChange,
+  { stageId, status, reason, strategy, from, to, progress, approval, rollback }: StageChange,
 ): void {
   const stage = writer.read.stages.get(stageId);
   if (!stage) return;
@@ -101,6 +101,7 @@ function writeStage(
     progress: progress ?? stage.progress,
     reason: reason ?? stage.reason,
     approval: approval ?? stage.approval,
+    rollback: rollback ?? stage.rollback,
     startedAt: isStarted ? (stage.startedAt ?? writer.now) : stage.startedAt,
     finishedAt: finishedAt(stage, newStatus, writer.now),
   });

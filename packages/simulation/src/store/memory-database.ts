@@ -126,6 +126,8 @@ export interface EventRow extends NewEvent {
 export interface TrafficRow extends TrafficSample {
   at: Instant;
   nodeId: string;
+  /** Of the node's own requests, not of its users'. */
+  isProbe: boolean;
 }
 
 /** Thrown within a transaction: nothing is written, and `outcome` is the answer. */

@@ -4,7 +4,9 @@ import {
   finalStatuses,
   planStages,
   reason,
+  type Approval,
   type DeploymentRequest,
+  type Instant,
 } from '@hotswap/domain';
 import type {
   ApprovalVerdict,
@@ -104,10 +106,9 @@ export class MemoryDeploymentStore implements Pick<DeploymentStore, 'create' | '
         return { kind: 'nothing-to-approve' };
       if (said.approved && said.by.toLowerCase() === row.requesterEmail.toLowerCase()) return { kind: 'own-approval' };
       const { approved, by, reason: why } = said;
-      writer.set('stages', stage.id, {
-        ...full,
-        approval: { ...approval, verdict: { approved, by, reason: why, at: writer.now } },
-      });
+      const isRepeated = approved && approval.approvals.some((each) => each.by.toLowerCase() === by.toLowerCase());
+      if (isRepeated) return { kind: 'accepted' };
+      writer.set('stages', stage.id, { ...full, approval: addWord(approval, said, writer.now) });
       changed(writer, row, {});
       const message = `${by} ${approved ? 'approved' : 'rejected'} ${stage.environment}${why ? `: ${why}` : ''}`;
       const { name, environment } = stage;
@@ -130,6 +131,14 @@ export class MemoryDeploymentStore implements Pick<DeploymentStore, 'create' | '
   }
 }
 
+/** The first no is the last word, and so is the last yes that was needed. */
+function addWord(approval: Approval, { approved, by, reason }: ApprovalVerdict, at: Instant): Approval {
+  const word = { by, reason, at };
+  const approvals = approved ? [...approval.approvals, word] : approval.approvals;
+  const isLast = !approved || approvals.length >= approval.required;
+  return { ...approval, approvals, verdict: isLast ? { ...word, approved } : null };
+}
+
 function create(writer: Writer, wanted: NewDeployment, nextId: () => string): CreateOutcome {
   const id = nextId();
   const { module, version, targetEnvironment, requesterEmail } = wanted;
@@ -141,7 +150,7 @@ function create(writer: Writer, wanted: NewDeployment, nextId: () => string): Cr
   }
   if (published.isWithdrawn) return refuse({ kind: 'version-withdrawn' });
   const supersedes = wanted.onConflict === 'supersede' ? supersede(writer, wanted, id) : null;
-  const { description, metadata, requireApproval, traceparent } = wanted;
+  const { description, metadata, requireApproval, traceparent, breakGlass = null, retryOf = null } = wanted;
   writer.set('deployments', id, {
     id,
     module,
@@ -152,6 +161,8 @@ function create(writer: Writer, wanted: NewDeployment, nextId: () => string): Cr
     description,
     metadata,
     requireApproval,
+    breakGlass,
+    retryOf,
     status: 'Pending',
     reason: reason('pending', 'Waits for the control plane to take it up'),
     request: null,
@@ -185,27 +196,32 @@ function refuse(outcome: CreateOutcome): never {
 }
 
 function writeStages(writer: Writer, wanted: NewDeployment, deploymentId: string, nextId: () => string): void {
-  planStages(wanted.targetEnvironment, wanted.requireApproval).forEach(({ name, environment }, ordinal) => {
-    const id = nextId();
-    writer.set('stages', id, {
-      id,
-      deploymentId,
-      module: wanted.module,
-      isSuperseded: false,
-      ordinal,
-      name,
-      environment,
-      strategy: null,
-      status: 'Pending',
-      startedAt: null,
-      finishedAt: null,
-      from: null,
-      to: null,
-      progress: null,
-      approval: null,
-      reason: null,
-    });
-  });
+  const alwaysApproved = environmentsUpTo(wanted.targetEnvironment).filter(
+    (name) => writer.read.environments.get(name)?.policy.approval?.always,
+  );
+  planStages(wanted.targetEnvironment, wanted.requireApproval, alwaysApproved).forEach(
+    ({ name, environment }, ordinal) => {
+      const id = nextId();
+      writer.set('stages', id, {
+        id,
+        deploymentId,
+        module: wanted.module,
+        isSuperseded: false,
+        ordinal,
+        name,
+        environment,
+        strategy: null,
+        status: 'Pending',
+        startedAt: null,
+        finishedAt: null,
+        from: null,
+        to: null,
+        progress: null,
+        approval: null,
+        reason: null,
+      });
+    },
+  );
 }
 
 function takeKey(writer: Writer, { idempotency }: NewDeployment, deploymentId: string): void {

@@ -5,11 +5,14 @@ import {
   type NodeDocument,
   type NodeReport,
 } from '@hotswap/agent-protocol';
-import type { ModuleObservation } from '@hotswap/domain';
+import type { BootDeath, Instant, ModuleObservation } from '@hotswap/domain';
 import { NodeRegistry, type JoinOutcome, type ReportOutcome } from '@hotswap/orchestrator';
 import type { MemoryDatabase, NodeRow, Writer } from './memory-database.js';
 import { keepTraffic } from './traffic.js';
 import { composeDocument } from './write-assignments.js';
+
+/** Processes that ended longer after they had activated a release say nothing about it. */
+const deathMillisecondsMax = 300_000;
 
 export class MemoryNodeRegistry extends NodeRegistry {
   constructor(private readonly database: MemoryDatabase) {
@@ -152,12 +155,28 @@ function rejoined(known: NodeRow, request: JoinRequest, secretHash: string, writ
     accepted,
     secretHash,
     reportedState: isSameBoot ? known.reportedState : 'Starting',
+    deaths: isSameBoot ? known.deaths : [...(known.deaths ?? []), ...deathsOf(known, writer.now)],
     joinedAt: isSameBoot ? known.joinedAt : writer.now,
     lastHeartbeatAt: writer.now,
     refused: null,
     reportSequence: isSameBoot ? known.reportSequence : -1,
     observations: isSameBoot ? known.observations : new Map(),
   };
+}
+
+/** The process before ended without a word: for each module whose wanted release it had taken in, not long before. */
+function deathsOf(node: NodeRow, noticedAt: Instant): BootDeath[] {
+  const { bootId, accepted, reportedState, lastHeartbeatAt: lastHeardAt } = node;
+  if (accepted === null || (reportedState !== 'Starting' && reportedState !== 'Ready')) return [];
+  return [...node.assignments].flatMap(([module, wanted]) => {
+    if (wanted.active === null || compareDocuments(accepted, wanted) < 0) return [];
+    const release = wanted.active.digest;
+    const seen = node.observations.get(module);
+    const activatedAt =
+      seen?.active === release ? seen.since : Math.max(wanted.assignedAt ?? node.joinedAt, node.joinedAt);
+    const isRecent = lastHeardAt - activatedAt < deathMillisecondsMax;
+    return isRecent ? [{ bootId, module, release, activatedAt, lastHeardAt, noticedAt }] : [];
+  });
 }
 
 function bumpMembership(writer: Writer, environment: NodeRow['environment']): void {
@@ -196,13 +215,14 @@ function observationsOf(
           candidate,
           candidatePercent,
           servingFallback,
-          instances: instances.map(({ release, version, state, error, failureKind, crashes }) => ({
+          instances: instances.map(({ release, version, state, error, failureKind, crashes, phaseSeconds }) => ({
             release,
             version,
             state,
             error,
             failureKind,
             crashes,
+            ...(phaseSeconds && { phaseSeconds }),
           })),
           since: isUnmoved ? seen.since : now,
         },

@@ -46,6 +46,7 @@ export class MemoryRolloutStore extends RolloutStore {
       deployment,
       stages,
       evidence: this.evidenceOf(stages),
+      withdrawal: null,
       now: this.now,
       ...this.environmentOf(deployment, stages),
     };

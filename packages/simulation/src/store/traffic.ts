@@ -22,20 +22,29 @@ export function keepTraffic(
   database: MemoryDatabase,
   nodeId: string,
   environment: EnvironmentName,
-  { traffic, ageSeconds = 0 }: NodeReport,
+  { traffic, probes = [], ageSeconds = 0 }: NodeReport,
 ): void {
   const at = database.now() - Math.round(ageSeconds * 1000);
   for (const sample of traffic) {
-    const key = recordKey(environment, sample.module);
-    const rows = database.traffic.get(key) ?? [];
-    rows.push({ ...sample, at, nodeId });
-    database.traffic.set(key, rows);
-    const block = database.blocks.get(key) ?? [];
-    const open = block.at(-1);
-    if (open && open.at === Infinity) open.rows.push({ ...sample, at, nodeId });
-    else block.push({ at: Infinity, rows: [{ ...sample, at, nodeId }] });
-    database.blocks.set(key, block);
+    const row = { ...sample, at, nodeId, isProbe: false };
+    append(database.traffic, recordKey(environment, sample.module), row);
+    report(database, environment, row);
   }
+  for (const sample of probes) report(database, environment, { ...sample, at, nodeId, isProbe: true });
+}
+
+/** For the block that is open. */
+function report(database: MemoryDatabase, environment: EnvironmentName, row: TrafficRow): void {
+  const key = recordKey(environment, row.module);
+  const open = database.blocks.get(key)?.at(-1);
+  if (open?.at === Infinity) open.rows.push(row);
+  else append(database.blocks, key, { at: Infinity, rows: [row] });
+}
+
+function append<Row>(table: Map<string, Row[]>, key: string, row: Row): void {
+  const rows = table.get(key);
+  if (rows) rows.push(row);
+  else table.set(key, [row]);
 }
 
 /** What nodes reported of the target, of every other release at the same time, and of all in the minute before the target's first request. */
@@ -109,13 +118,20 @@ export function loadAnalysis(
 
 function toNodes(rows: readonly TrafficRow[], stable: Release | null, target: Release): NodeSample[] {
   const nodes = new Map<string, NodeSample>();
+  const probed = new Set<string>();
   for (const row of rows) {
     const arm = armOf(row, stable, target);
     if (!arm) continue;
+    if (row.isProbe) probed.add(row.nodeId);
     const node = nodes.get(row.nodeId) ?? { id: row.nodeId, arms: {} };
     nodes.set(row.nodeId, { ...node, arms: { ...node.arms, [arm]: addTo(node.arms[arm], row) } });
   }
-  return [...nodes.values()];
+  return [...nodes.values()].map((node) => (probed.has(node.id) && node.arms.T ? withoutStable(node) : node));
+}
+
+/** Probes go to target and twin alone: in their second stable's requests are not comparable with both's. */
+function withoutStable({ id, arms: { S: _, ...arms } }: NodeSample): NodeSample {
+  return { id, arms };
 }
 
 function armOf({ role = 'active', release }: TrafficRow, stable: Release | null, target: Release): Arm | null {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { ModuleAssignment, NodeDocument } from '@hotswap/agent-protocol';
 import type { NodePlan, PlannedNode } from '@hotswap/domain';
 import type { AssignmentRow, NodeRow, Tables, Writer } from './memory-database.js';
@@ -20,6 +21,7 @@ export function writeAssignments(writer: Writer, plans: readonly PlannedModule[]
     const { epoch, revision } = node.document;
     const row: AssignmentRow = {
       ...normal(plan),
+      assignedAt: writer.now,
       traceparent,
       epoch,
       revision: revision + (changed.has(nodeId) ? 0 : 1),
@@ -46,23 +48,29 @@ function documentOf({ environments }: Tables, node: NodeRow): NodeDocument {
   const { epoch, revision } = node.document;
   const modules = [...node.assignments]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([module, { active, candidate, candidatePercent, twin, warm, fallback, traceparent }]): ModuleAssignment => ({
-      module,
-      active,
-      candidate,
-      candidatePercent,
-      ...(twin && { twin }),
-      warm,
-      fallback,
-      policy: { warmSeconds, drainSeconds },
-      traceparent,
-    }));
+    .map(
+      ([
+        module,
+        { active, candidate, candidatePercent, twin, probe, warm, fallback, traceparent },
+      ]): ModuleAssignment => ({
+        module,
+        active,
+        candidate,
+        candidatePercent,
+        ...(twin && { twin }),
+        ...(probe && { probe }),
+        warm,
+        fallback,
+        policy: { warmSeconds, drainSeconds },
+        traceparent,
+      }),
+    );
   const { drainedBootId } = node;
   return { epoch, revision, ...(drainedBootId !== null && { drainedBootId }), modules };
 }
 
-function normal({ active, candidate, candidatePercent, twin, warm, fallback }: NodePlan): NodePlan {
-  return { active, candidate, candidatePercent, twin: twin || undefined, warm, fallback };
+function normal({ active, candidate, candidatePercent, twin, probe, warm, fallback }: NodePlan): NodePlan {
+  return { active, candidate, candidatePercent, twin: twin || undefined, probe, warm, fallback };
 }
 
 function isSame(a: NodePlan, b: NodePlan): boolean {
@@ -71,6 +79,7 @@ function isSame(a: NodePlan, b: NodePlan): boolean {
     a.candidate?.digest === b.candidate?.digest &&
     a.candidatePercent === b.candidatePercent &&
     (a.twin ?? false) === (b.twin ?? false) &&
+    isDeepStrictEqual(a.probe, b.probe) &&
     a.fallback?.digest === b.fallback?.digest &&
     a.warm.map(({ digest }) => digest).join() === b.warm.map(({ digest }) => digest).join()
   );
