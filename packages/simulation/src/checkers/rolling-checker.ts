@@ -1,7 +1,7 @@
 import { resolveBudget } from '@hotswap/domain';
 import type { Counts, Findings } from '../findings.js';
 import type { SimulatedNode } from '../node/simulated-node.js';
-import { recordKey, type Tables } from '../store/memory-database.js';
+import { recordKey, type NodeRow, type Tables } from '../store/memory-database.js';
 
 const rule = 'A rolling update moves on only so many nodes at once as its budget lets be away';
 
@@ -10,6 +10,8 @@ export class RollingChecker {
   /** When a node was last seen to serve a release, by `node release`; what it serves now is in `serving`. */
   private readonly servedAt = new Map<string, number>();
   private readonly serving = new Map<string, Set<string>>();
+  /** `stage node` whose node had lost the stable release before its turn: moving it costs nothing. */
+  private readonly unserved = new Set<string>();
 
   constructor(
     private readonly now: () => number,
@@ -35,9 +37,13 @@ export class RollingChecker {
       const { policy } = after.environments.get(stage.environment) ?? {};
       if (!policy || wasPromoted) continue;
       const target = stage.to.digest;
+      const stable = stage.from.digest;
+      for (const { id } of nodes)
+        if (isBrokenOn(before.nodes.get(id), stage.module, stable)) this.unserved.add(`${stage.id} ${id}`);
       const moving = nodes.filter(
         (node) =>
           node.assignments.get(stage.module)?.active?.digest === target &&
+          !this.unserved.has(`${stage.id} ${node.id}`) &&
           !this.hasReached(node.id, target, stage.startedAt ?? 0),
       );
       const { unavailable, surge } = resolveBudget(policy.rolling, nodes.length);
@@ -62,4 +68,9 @@ export class RollingChecker {
       (this.serving.get(nodeId)?.has(release) ?? false) || (this.servedAt.get(`${nodeId} ${release}`) ?? 0) >= since
     );
   }
+}
+
+function isBrokenOn(node: NodeRow | undefined, module: string, release: string): boolean {
+  const instances = node?.observations.get(module)?.instances ?? [];
+  return instances.some((instance) => instance.release === release && instance.state === 'Failed');
 }
