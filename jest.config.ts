@@ -21,6 +21,11 @@ const config: Config = {
       ...shared(),
     },
     {
+      displayName: 'kills',
+      testMatch: ['<rootDir>/e2e/kills/*.test.ts'],
+      ...shared(),
+    },
+    {
       displayName: 'drills',
       testMatch: ['<rootDir>/e2e/drills/*.test.ts'],
       ...shared(),

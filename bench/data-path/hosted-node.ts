@@ -103,7 +103,8 @@ async function swap(version: string): Promise<number> {
       traceparent: null,
     },
   ]);
-  while ((await ask()) !== `m@${active.version}`) await new Promise((resolve) => setTimeout(resolve));
+  do await new Promise((resolve) => setImmediate(resolve));
+  while ((await ask()) !== `m@${active.version}`);
   return performance.now() - startedAt;
 }
 

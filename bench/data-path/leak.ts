@@ -46,6 +46,9 @@ async function run(): Promise<boolean> {
       if (turn % 100 === 0) console.error(`${turn} swaps`);
       await pause(1);
     }
+  } catch (error) {
+    // A signal to the whole group ends the node as well.
+    if (!interruption.aborted) throw error;
   } finally {
     await running.stop();
   }

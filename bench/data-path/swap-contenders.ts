@@ -29,13 +29,5 @@ export const reloadedPeers: Contender[] = [
     path: '/',
     reload: [bin('pm2'), 'reload', 'all'],
   },
-  {
-    name: 'watt restart',
-    command: [bin('wattpm'), 'start'],
-    cwd: server('watt'),
-    port: 18788,
-    path: '/',
-    reload: [bin('wattpm'), 'restart'],
-  },
   { name: 'nginx reload', command: nginx, port: 18790, path: '/', isPlain: true, reload: [...nginx, '-s', 'reload'] },
 ];

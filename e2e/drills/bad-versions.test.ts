@@ -1,8 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { inDatabase } from '../support/database.js';
-import { deploy, look, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
+import { deploy, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
 import { changePolicy, startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
@@ -127,55 +125,6 @@ describe('A bad version', () => {
       });
       expect(seen).toMatchObject(untouched);
       expect(await cluster.activeVersions('QA', moduleName)).toEqual(['2.0.0', '2.0.0']);
-    }, 240_000);
-  });
-
-  describe('beside a stable one that has broken too', () => {
-    const mode = () => join(cluster.dataDirectory, 'secrets', 'development', moduleName, 'MODE');
-    const address = async () => (await cluster.addresses('Development'))[0] ?? '';
-    afterEach(() => rmSync(mode(), { force: true }));
-
-    /** Starts only while the secret does not say otherwise, and ends when asked to. */
-    const fragile = {
-      version: '3.3.0',
-      members: `async start(env) { if (env.MODE === 'broken') throw new Error('the payment network is away'); },
-        fetch(request, env) {
-          if (request.url.endsWith('/exit')) process.exit(7);
-          return Response.json({ version: env.version });
-        }`,
-    };
-    const breakStable = async () => {
-      mkdirSync(join(mode(), '..'), { recursive: true });
-      writeFileSync(mode(), 'broken');
-      await fetch(`${await address()}/${moduleName}/exit`).catch(() => null);
-    };
-
-    it('is not taken back to it blindly: a person is asked, and it goes on once the cause is gone', async () => {
-      await publishVersion(cluster, fragile);
-      const slow = 'async start() { await new Promise((end) => setTimeout(end, 2500)); throw new Error("no luck"); }';
-      await publishVersion(cluster, { version: '3.3.1', members: slow });
-      expect((await waitForEnd(cluster, await deploy(cluster, '3.3.0', 'Development'))).status).toBe('Succeeded');
-
-      const id = await deploy(cluster, '3.3.1', 'Development');
-      await waitFor('3.3.1 is being started', async () => (await look(cluster, id))?.status === 'Running');
-      await breakStable();
-      await waitFor('a person to be asked', async () => {
-        const deployment = await look(cluster, id);
-        return deployment?.status === 'RollingBack' && deployment.reason.code === 'stable-broken';
-      });
-      rmSync(mode());
-      expect((await waitForEnd(cluster, id)).status).toBe('RolledBack');
-      expect(await cluster.activeVersions('Development', moduleName)).toEqual(['3.3.0']);
-    }, 240_000);
-
-    it('its fix is not kept out', async () => {
-      await publishVersion(cluster, { version: '3.3.2' });
-      await breakStable();
-      await waitFor(
-        'the module to be away',
-        async () => (await fetch(`${await address()}/${moduleName}/`)).status >= 500,
-      );
-      expect((await waitForEnd(cluster, await deploy(cluster, '3.3.2', 'Development'))).status).toBe('Succeeded');
     }, 240_000);
   });
 });

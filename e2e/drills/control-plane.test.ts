@@ -3,6 +3,7 @@ import { inDatabase } from '../support/database.js';
 import { deploy, look, stageOf, waitForEnd, waitForStep, type Deployment } from '../support/deployments.js';
 import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
 import { freePort, type Environment, type LocalCluster } from '../support/local-cluster.js';
+import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { publishVersion } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
@@ -28,54 +29,40 @@ describe('The orchestrator', () => {
 
   afterEach(() => waitUntilHealthy(cluster), 240_000);
 
-  const isUp = () => cluster.get('/health/ready').then(({ status }) => status === 200);
-
   it('killed in every kind of stage goes on where it was', async () => {
-    const recipe = recipeOf(cluster, 'orchestrator-api');
     const seen = await underLoad(await cluster.addresses('Production'), async () => {
-      // The launcher waits ever longer before it starts it again: for so many ends the test does it at once.
-      cluster.holdLauncher();
-      cluster.kill('orchestrator-api');
-      let orchestrator = new RecipeProcess(recipe);
-      const killNow = async () => {
-        await orchestrator.end('SIGKILL');
-        orchestrator = new RecipeProcess(recipe);
-        await waitFor('the next one to be ready', isUp);
-      };
+      const plane = await MortalControlPlane.take(cluster, 1);
       try {
-        await waitFor('the orchestrator to be ready', isUp);
         const id = await deploy(cluster, '2.1.0', 'Production', { requireApproval: true });
-        await killNow();
+        await plane.kill();
         for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
           if (environment === 'Staging' || environment === 'Production') {
             await waitForEnd(cluster, id, ['AwaitingApproval']);
-            if (environment === 'Staging') await killNow();
+            if (environment === 'Staging') await plane.kill();
             expect((await look(cluster, id))?.status).toBe('AwaitingApproval');
             await inDatabase(cluster, ...approve(id, environment));
           }
           await waitForDeploy(id, environment);
-          await killNow();
+          await plane.kill();
         }
         await waitFor('Validate', async () =>
           (await look(cluster, id))?.stages.some(({ name, status }) => name === 'Validate' && status !== 'Pending'),
         );
-        await killNow();
+        await plane.kill();
         expect((await waitForEnd(cluster, id)).status).toBe('Succeeded');
 
         expect((await cluster.post(`/api/v1/deployments/${id}/rollback`, { scope: 'all' })).status).toBe(202);
-        await killNow();
+        await plane.kill();
         expect((await waitForEnd(cluster, id, ['RolledBack'])).status).toBe('RolledBack');
       } finally {
-        await orchestrator.end('SIGKILL');
-        cluster.letLauncherGo();
+        await plane.end();
       }
-      await waitFor('the launcher to start its own', isUp);
     });
     expect(seen).toMatchObject(untouched);
     for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
       await waitForVersion(cluster, environment, '2.0.0');
     }
-  }, 480_000);
+  }, 240_000);
 
   it('and a second one at once do everything once', async () => {
     const port = await freePort();

@@ -13,13 +13,15 @@ export interface LoadOptions {
   pauseMilliseconds?: number;
 }
 
-/** What the load has seen so far. A request failed when it had no answer, or a 5xx one. */
+/** What the load has seen so far. A request failed when it had no answer, or one of 400 and above: all of them are right. */
 export interface LoadCounts {
   total: number;
   failed: number;
   failures: { address: string; method: string; status: number | null; reason: string }[];
   /** Answers by `x-hotswap-module` (`name@version`); without that header, by `(none)`. */
   versions: Map<string, number>;
+  /** When the newest of them came, in milliseconds since 1970. */
+  lastAnswerAt: Map<string, number>;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface LoadCounts {
  * loop: each of its askers goes on to the next node once it has its answer.
  */
 export class ClosedLoopLoad {
-  readonly counts: LoadCounts = { total: 0, failed: 0, failures: [], versions: new Map() };
+  readonly counts: LoadCounts = { total: 0, failed: 0, failures: [], versions: new Map(), lastAnswerAt: new Map() };
   private running = false;
   /** Every payment has a reference of its own: 2.2.0 fails by its hash. */
   private payments = 0;
@@ -89,7 +91,7 @@ export class ClosedLoopLoad {
         let body = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (body = (body + chunk).slice(0, 500)));
-        response.once('end', () => settle(status, status >= 500 ? body : null, version));
+        response.once('end', () => settle(status, status >= 400 ? body : null, version));
         response.once('error', (error) => settle(status, `cut off: ${error.message}`, version));
       });
       outgoing.setTimeout(answerSeconds * 1000, () => outgoing.destroy(new Error(`no answer in ${answerSeconds} s`)));
@@ -101,7 +103,10 @@ export class ClosedLoopLoad {
   private count(version: string | null, failure: LoadCounts['failures'][number] | null): void {
     const { counts } = this;
     counts.total++;
-    if (version !== null) counts.versions.set(version, (counts.versions.get(version) ?? 0) + 1);
+    if (version !== null) {
+      counts.versions.set(version, (counts.versions.get(version) ?? 0) + 1);
+      counts.lastAnswerAt.set(version, Date.now());
+    }
     if (failure === null) return;
     counts.failed++;
     if (counts.failures.length < failureSamplesMax) counts.failures.push(failure);

@@ -12,6 +12,7 @@ export interface Deployment {
     status: string;
     strategy?: string;
     step?: { number: number } | null;
+    rollback?: { decidedAt: string; confirmedAt: string | null; seconds: number | null } | null;
     reason?: { code: string; message: string };
   }[];
 }

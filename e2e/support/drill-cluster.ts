@@ -73,6 +73,7 @@ export async function underLoad(addresses: string[], action: () => Promise<void>
   } finally {
     await load.stop();
   }
+  if (load.counts.total === 0) throw new Error('Nothing was asked: the drill shows nothing');
   return load.counts;
 }
 

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { waitFor } from './wait-for.js';
 
-const entry = join(import.meta.dirname, '..', '..', 'apps', 'local-cluster', 'dist', 'main.js');
+// From where npm runs: a bench has this file in a bundle of its own.
+const entry = join(process.cwd(), 'apps', 'local-cluster', 'dist', 'main.js');
 const outputCharactersMax = 200_000;
 
 export type Environment = 'Development' | 'QA' | 'Staging' | 'Production';

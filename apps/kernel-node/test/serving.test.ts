@@ -61,8 +61,32 @@ describe('a node that serves', () => {
     }
     expect(metrics).toContain('hotswap_swaps_total{module="greeter"} 3');
     expect(metrics).toContain('hotswap_node_state{state="Ready"} 1');
+    expect(metrics).toContain('hotswap_phase_duration_seconds_count{module="greeter",phase="activate"} 3');
+    expect(metrics).toMatch(/hotswap_memory_taken_bytes\{role="active"\} [1-9]/);
+    const { modules, memory } = fixture.controlPlane.latest!;
+    expect(modules[0]?.lastSwap).toMatchObject({ release: one.digest, from: two.digest, began: 'waiting', cut: 0 });
+    expect(modules[0]?.instances[0]?.phaseSeconds).toMatchObject({ load: expect.any(Number) });
+    expect(memory!.takenBytes).toBeGreaterThan(2 * 176 * 2 ** 20 - 1);
     const histogram = fixture.controlPlane.reports.flatMap(({ traffic }) => traffic.flatMap(({ latency }) => latency));
     expect(histogram.reduce((sum, count) => sum + count, 0)).toBe(client.answerCount);
+  });
+
+  it('holds what it has no memory for, and says so with the numbers', async () => {
+    const [one, two] = [
+      await fixture.publish('one', '1.0.0', versioned()),
+      await fixture.publish('two', '1.0.0', versioned()),
+    ];
+    fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
+    const node = await fixture.startNode({ HOTSWAP_MEMORY_MIB: '300', HOTSWAP_SPARES: '0' });
+    await node.ready();
+    fixture.controlPlane.assign({ epoch: 1, revision: 2, modules: [assignment(one), assignment(two)] });
+    const held = () => fixture.controlPlane.latest?.modules.find(({ module }) => module === 'two')?.instances[0];
+    await waitFor('it is held', () => held()?.state === 'Failed');
+    expect(held()).toMatchObject({
+      failureKind: 'memory',
+      error: "No room for two@1.0.0 as active: it needs 176 MiB; of the node's 300 MiB 176 are taken (active 176).",
+    });
+    expect((await fetch(`${node.address}/one/`)).status).toBe(200);
   });
 
   it('takes a module off where the document says so, and leaves one it does not mention', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { ObedientNode } from './obedient-node.js';
+import { ProtocolNode } from './protocol-node.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
@@ -9,20 +9,21 @@ const module = 'payment-processor';
 let postgres: RunningPostgres;
 let controlPlane: ControlPlane;
 let url: string;
-let nodes: ObedientNode[] = [];
+let nodes: ProtocolNode[] = [];
 
 beforeAll(async () => {
   postgres = await startPostgres();
   controlPlane = await startControlPlane({ DATABASE_URL: postgres.url });
   ({ url } = controlPlane);
-  await eventually(() => isReady(url), controlPlane.output);
+  await eventually(() => isReady(url), controlPlane.output, 90_000);
   for (const version of ['1.0.0', '2.0.0', '3.0.0']) await publish(url, await moduleArtifact(module, version));
-  nodes = await Promise.all(['d-1', 'd-2'].map((id) => ObedientNode.join(url, id, 'Development')));
+  nodes = ['d-1', 'd-2'].map((id) => new ProtocolNode(url, id));
+  await Promise.all(nodes.map((node) => node.start()));
   await changePolicy('Development', { validateSeconds: 0 });
   await changePolicy('QA', { rolling: { maxUnavailable: '1', maxSurge: '0', minimumReadySeconds: 0 } });
-}, 120_000);
+}, 240_000);
 afterAll(async () => {
-  await Promise.all(nodes.map((node) => node.end()));
+  await Promise.all(nodes.map((node) => node.stop()));
   await controlPlane?.end();
   await postgres?.remove();
 });

@@ -23,11 +23,8 @@ describe('Direct', () => {
     expect(code(decideDirect(view('a:v2 b:v2', { progress: early })))).toBe('complete completed');
   });
 
-  it('takes back a target that cannot run, but waits where it cannot be fetched, or finds no memory', () => {
+  it('takes back a target that cannot run, but waits for one that cannot be fetched', () => {
     expect(code(decideDirect(view('a:v2 b:v2!', { progress: progress(1) })))).toBe('roll-back target-failed');
-    const held = decideDirect(view('a:v2 b:v2=', { progress: progress(1, { stepStartedAt: now }) }));
-    expect(code(held)).toBe('hold waiting-for-nodes');
-    expect(held.kind === 'hold' && held.because.message).toMatch(/Node b \(memory\): No room: it needs 176 MiB$/);
   });
 
   it('gives a node that joins in the middle the same plan', () => {

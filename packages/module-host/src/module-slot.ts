@@ -12,11 +12,11 @@ import type { ExchangeResult } from './exchange.js';
 import { headerOf, refusedMethods, type HostRequest, type Reply } from './http.js';
 import type { Instance, InstanceContext, LoadRelease } from './instance.js';
 import type { MemoryRole } from './memory-budget.js';
+import { ModuleTraffic } from './module-traffic.js';
 import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from './phase.js';
 import { handOver, handoverSecondsOf, Hold } from './handover.js';
 import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
-import { ReleaseTraffic } from './traffic.js';
 import { shareDraw } from './share-draw.js';
 import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
@@ -40,7 +40,7 @@ export class ModuleSlot {
   #lastSwap: SwapReport | null = null;
   readonly #keepers = new Map<string, ReleaseKeeper>();
   readonly #draining = new Map<Instance, Promise<void>>();
-  readonly #traffic = new Map<string, ReleaseTraffic>();
+  readonly #traffic = new ModuleTraffic();
   readonly #work = new BackgroundWork();
   readonly #warm = new WarmList(() => this.#changed());
   /** The pointer that a flip moves; read once per request. */
@@ -95,7 +95,7 @@ export class ModuleSlot {
     const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
     if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
-    const traffic = this.#trafficOf(instance.spec, role);
+    const traffic = this.#traffic.of(instance.spec, role);
     traffic.inFlight++;
     this.#inFlight++;
     instance.send(request, reply, ({ outcome, seconds }: ExchangeResult) => {
@@ -133,13 +133,7 @@ export class ModuleSlot {
   }
 
   takeTraffic(): TrafficSample[] {
-    const samples: TrafficSample[] = [];
-    for (const [key, traffic] of this.#traffic) {
-      const sample = traffic.take();
-      if (sample !== null) samples.push(sample);
-      else if (!this.#isRunning(traffic.digest)) this.#traffic.delete(key);
-    }
-    return samples;
+    return this.#traffic.take((digest) => this.#isRunning(digest));
   }
 
   takeProbes(): TrafficSample[] {
@@ -156,8 +150,8 @@ export class ModuleSlot {
 
   /** Nothing is left of the module: it was taken off, its last process has ended, its last counts are taken. */
   get isGone(): boolean {
-    const parts = [this.#keepers, this.#draining, this.#traffic];
-    return !this.isWanted && !this.#isDue && this.#twinKeeper === null && parts.every((part) => part.size === 0);
+    const isLeft = this.#keepers.size + this.#draining.size > 0 || this.#twinKeeper !== null || !this.#traffic.isEmpty;
+    return !this.isWanted && !this.#isDue && !isLeft;
   }
 
   get isWanted(): boolean {
@@ -260,12 +254,10 @@ export class ModuleSlot {
       traffic: {
         observe: (instance, ...figures) => {
           // It may have been a candidate before.
-          for (const traffic of this.#traffic.values()) traffic.forget(instance);
-          this.#trafficOf(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
+          this.#traffic.forget(instance);
+          this.#traffic.of(spec, isTwin ? 'twin' : this.#roleOf(spec)).observe(instance, ...figures);
         },
-        forget: (instance) => {
-          for (const traffic of this.#traffic.values()) traffic.forget(instance);
-        },
+        forget: (instance) => this.#traffic.forget(instance),
       },
       onChange: () => this.#changed(),
     };
@@ -393,8 +385,7 @@ export class ModuleSlot {
   }
 
   #isRunning(digest: string): boolean {
-    const drained = [...this.#draining.keys()].map(({ spec }) => spec.digest);
-    return [...this.#allKeepers.map(({ spec }) => spec.digest), ...drained].includes(digest);
+    return [...this.#allKeepers, ...this.#draining.keys()].some(({ spec }) => spec.digest === digest);
   }
 
   get #allKeepers(): ReleaseKeeper[] {
@@ -411,12 +402,5 @@ export class ModuleSlot {
   #roleOf({ digest }: ReleaseSpec): TrafficRole {
     const isCandidate = this.#assignment?.candidate?.digest === digest && this.#active?.spec.digest !== digest;
     return isCandidate ? 'candidate' : 'active';
-  }
-
-  #trafficOf(spec: ReleaseSpec, role: TrafficRole): ReleaseTraffic {
-    const key = `${role} ${spec.digest}`;
-    let traffic = this.#traffic.get(key);
-    if (traffic === undefined) this.#traffic.set(key, (traffic = new ReleaseTraffic(spec, role)));
-    return traffic;
   }
 }

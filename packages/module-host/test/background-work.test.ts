@@ -8,7 +8,7 @@ import { HostFixture } from './host-fixture.js';
 
 /**
  * Its background work is to listen on a port that only one process can have: until the process has ended, or has been told to stop. It takes its time for
- * both, and may die at any moment; 3.0.0 may never answer that it has stopped.
+ * both, and may die at any moment; 3.0.0 never answers that it has stopped.
  */
 const source = `
 import { createServer } from 'node:net';
@@ -29,7 +29,7 @@ export default {
   async deactivate() {
     await pause(Math.random() * 20);
     dies(env);
-    if (env.version === '3.0.0' && Math.random() < 0.5) await new Promise(() => {});
+    if (env.version === '3.0.0') await new Promise(() => {});
     if (server?.listening) await new Promise((resolve) => server.close(resolve));
     await pause(Math.random() * 20);
   },
@@ -39,9 +39,15 @@ export default {
   },
 };`;
 
+/** What comes after a step: a pause, in which little may happen; or all that was asked for is reached or has failed, or a second is over. */
+interface Timing {
+  pauseMilliseconds: number;
+  isAwaited: boolean;
+}
+
 type Step = { what: 'assign'; version: number; warm: number | null } | { what: 'remove' } | { what: 'crash' };
 const version = fc.nat(2);
-const step: fc.Arbitrary<Step & { pauseMilliseconds: number }> = fc
+const step: fc.Arbitrary<Step & Timing> = fc
   .tuple(
     fc.oneof(
       { weight: 6, arbitrary: fc.record({ what: fc.constant('assign' as const), version, warm: fc.option(version) }) },
@@ -49,13 +55,14 @@ const step: fc.Arbitrary<Step & { pauseMilliseconds: number }> = fc
       { weight: 2, arbitrary: fc.constant({ what: 'crash' as const }) },
     ),
     fc.nat(250),
+    fc.boolean(),
   )
-  .map(([what, pauseMilliseconds]) => ({ ...what, pauseMilliseconds }));
+  .map(([what, pauseMilliseconds, isAwaited]) => ({ ...what, pauseMilliseconds, isAwaited }));
 
 it('Background work is never done in two instances at once, whatever is asked for and whoever dies', async () => {
   const reached = { begun: 0, crashed: 0, stuck: 0 };
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 25, maxLength: 30 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 18 }), async (steps) => {
       const fixture = new HostFixture({ stopSeconds: 0.4, crashLoopCount: 100, retrySecondsMax: 0.2 });
       try {
         await walk(fixture, steps);
@@ -68,14 +75,14 @@ it('Background work is never done in two instances at once, whatever is asked fo
         await fixture.close();
       }
     }),
-    { numRuns: 2, endOnFailure: true },
+    { numRuns: 4, endOnFailure: true, interruptAfterTimeLimit: 40_000 },
   );
-  expect(reached.begun).toBeGreaterThan(15);
-  expect(reached.crashed).toBeGreaterThan(3);
+  expect(reached.begun).toBeGreaterThan(5);
+  expect(reached.crashed).toBeGreaterThan(0);
   expect(reached.stuck).toBeGreaterThan(0);
-});
+}, 150_000);
 
-async function walk(fixture: HostFixture, steps: (Step & { pauseMilliseconds: number })[]): Promise<void> {
+async function walk(fixture: HostFixture, steps: (Step & Timing)[]): Promise<void> {
   const port = await freePort();
   const releases = ['1.0.0', '2.0.0', '3.0.0'].map((each) =>
     fixture.release(`shop@${each}`, source, { permissions: { network: true } }, { port, deathShare: 0.05 }),
@@ -91,6 +98,8 @@ async function walk(fixture: HostFixture, steps: (Step & { pauseMilliseconds: nu
       });
     }
     await pause(each.pauseMilliseconds);
+    const until = performance.now() + 1000;
+    while (each.isAwaited && !fixture.host.settled && performance.now() < until) await pause(10);
   }
   const last: ReleaseSpec = releases[0]!;
   fixture.apply(last, { policy: { warmSeconds: 900, drainSeconds: 1 } });

@@ -102,8 +102,8 @@ describe('A spare', () => {
     await fixture.until('the spare is taken', () => fixture.instance(two)?.isSpare === true);
     process.kill(enclosure.pid!, 'SIGKILL');
     await fixture.until('the release serves', () => fixture.report('shop').active === two.digest);
-    expect(swap(two).began).toBe('new');
     expect(fixture.instance(two)).toMatchObject({ crashes: 0, failureKind: null });
+    expect(fixture.instance(two)!.pid).not.toBe(enclosure.pid);
     expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
   });
 
