@@ -1,4 +1,4 @@
-import { resolveBudget } from '@hotswap/domain';
+import { lostAfterMilliseconds, resolveBudget } from '@hotswap/domain';
 import type { Counts, Findings } from '../findings.js';
 import type { SimulatedNode } from '../node/simulated-node.js';
 import { recordKey, type NodeRow, type Tables } from '../store/memory-database.js';
@@ -43,6 +43,8 @@ export class RollingChecker {
       const moving = nodes.filter(
         (node) =>
           node.assignments.get(stage.module)?.active?.digest === target &&
+          // A node that is silent is gone without anybody's asking; in the end a rollout goes on without it.
+          this.now() - node.lastHeartbeatAt < lostAfterMilliseconds &&
           !this.unserved.has(`${stage.id} ${node.id}`) &&
           !this.hasReached(node.id, target, stage.startedAt ?? 0),
       );
