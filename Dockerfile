@@ -19,6 +19,8 @@ COPY libs/orchestrator/package.json libs/orchestrator/package.json
 COPY packages/agent-protocol/package.json packages/agent-protocol/package.json
 COPY packages/module-host/package.json packages/module-host/package.json
 COPY packages/module-kit/package.json packages/module-kit/package.json
+COPY packages/node-agent/package.json packages/node-agent/package.json
+COPY packages/simulation/package.json packages/simulation/package.json
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
 RUN npm run build

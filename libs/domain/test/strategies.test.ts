@@ -76,6 +76,17 @@ describe('Rolling', () => {
     }),
   });
 
+  it('begins although the nodes have the target already, and so takes back one that cannot run', () => {
+    const same = { ...rolling('1'), target: release('v1') };
+    const begun = decideRolling(view('a:v1! b:v1!', same));
+    expect([code(begun), plans(begun)]).toEqual(['advance batch', {}]);
+    expect(begun).toMatchObject({ progress: { number: 1, of: 1, targetPercent: 100, stepStartedAt: now } });
+    expect(code(decideRolling(view('a:v1! b:v1!', { ...same, progress: progress(1) })))).toBe(
+      'roll-back target-failed',
+    );
+    expect(code(decideRolling(view('a:v1 b:v1', { ...same, progress: progress(1) })))).toBe('complete completed');
+  });
+
   it('takes as many nodes at a time as the budget allows', () => {
     expect(plans(decideRolling(view('a:v1 b:v1 c:v1 d:v1', rolling('2'))))).toEqual({
       a: 'v2 warm v1',
