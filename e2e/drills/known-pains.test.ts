@@ -262,7 +262,10 @@ describe('Not here:', () => {
           (await cluster.get<Explanation>(`/api/v1/deployments/${id}/explanation`)).body;
         const seen = await underLoad(addresses, async () => {
           const id = await deploy(cluster, target, 'Development');
-          const { reason } = await waitForReason(id, code);
+          const { reason } = await (waitsFor === 'Person'
+            ? waitForReason(id, code)
+            : waitForMiddle(cluster, id, 'Development', strategy));
+          expect(reason.code).toBe(code);
           expect(reason.message).toMatch(numbers);
           const waiting = await explain(id);
           expect(waiting.now).toMatchObject({ rule: code, waitsFor });
@@ -294,7 +297,7 @@ describe('Not here:', () => {
       const seen = await underLoad(others, async () => {
         const { target } = await versions();
         const id = await deploy(cluster, target, 'Development');
-        await waitForReason(id, 'baking');
+        await waitForMiddle(cluster, id, 'Development', 'Canary');
         for (const pid of silent) process.kill(pid, 'SIGSTOP');
         try {
           const { reason } = await waitForReason(id, 'nodes-lost');
