@@ -70,12 +70,11 @@ function retreatsToBroken({ module, from, to }: Rollout, { node, plan }: Planned
 /** Of the nodes that serve, a rolling update takes no more away than its policy says, unless a person lets it. */
 function overBudget({ view, stage, module, from, to }: Rollout, moves: readonly PlannedMove[]): Violation[] {
   if (stage.strategy !== 'Rolling' || view.deployment.promotion === 'full') return [];
-  const taken = moves.filter(
-    ({ node, plan }) =>
-      plan.active?.digest === to.digest &&
-      node.assignment(module)?.active?.digest !== to.digest &&
-      !node.isBroken(module, from),
-  );
+  // A node that has nothing yet serves nothing that it could lose.
+  const taken = moves.filter(({ node, plan }) => {
+    const before = node.assignment(module)?.active;
+    return plan.active?.digest === to.digest && before && before.digest !== to.digest && !node.isBroken(module, from);
+  });
   const { away, unavailable, surge } = capacityOf(rolloutView(view, stage));
   if (taken.length === 0 || away + taken.length <= unavailable + surge) return [];
   const detail = `${away} are away, ${taken.length} more would be, at most ${unavailable + surge} may`;
