@@ -25,6 +25,8 @@ const standstillMilliseconds = 4 * 86_400 * second;
 /** The longer a wait lasts already, the longer until the next look: by this share of it, or its own time to look again. */
 const lookShare = 1 / 50;
 const looksMilliseconds = { least: 100, most: 1000 };
+/** Holds that only a person ends, or a node that comes back: the model has neither. */
+const endless = new Set(['nodes-lost']);
 /** Holds that a promotion ends. */
 const promotable = new Set(['awaiting-promotion', 'not-judged']);
 
@@ -161,6 +163,7 @@ class PlanDrive {
   private goOn(view: DeploymentView, decision: PipelineDecision): boolean {
     const { because, stageId, recheckAt } = decision;
     const stage = view.stages.find(({ id }) => id === stageId);
+    if (endless.has(because.code)) return false;
     if (stage?.name === 'Approval') {
       this.gate(view, decision, 'Person');
       this.model.approve(stage.id);
