@@ -45,7 +45,18 @@ export default {
       from: { path: '^apps/(kernel-node|local-cluster)/src' },
       to: { path: '^libs/' },
     },
-    { name: 'packages-do-not-import-libs', severity: 'error', from: { path: '^packages/' }, to: { path: '^libs/' } },
+    {
+      name: 'packages-do-not-import-libs',
+      severity: 'error',
+      from: { path: '^packages/', pathNot: '^packages/simulation/' },
+      to: { path: '^libs/' },
+    },
+    {
+      name: 'nobody-imports-the-simulation',
+      severity: 'error',
+      from: { pathNot: '^packages/simulation/' },
+      to: { path: '^packages/simulation/' },
+    },
     {
       name: 'host-has-no-http-server',
       severity: 'error',

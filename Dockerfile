@@ -19,6 +19,8 @@ COPY libs/orchestrator/package.json libs/orchestrator/package.json
 COPY packages/agent-protocol/package.json packages/agent-protocol/package.json
 COPY packages/module-host/package.json packages/module-host/package.json
 COPY packages/module-kit/package.json packages/module-kit/package.json
+COPY packages/node-agent/package.json packages/node-agent/package.json
+COPY packages/simulation/package.json packages/simulation/package.json
 RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
 RUN npm run build
@@ -60,7 +62,7 @@ VOLUME /var/lib/hotswap/node
 EXPOSE 7300
 HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health/ready`, { signal: AbortSignal.timeout(3000) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "apps/kernel-node/dist/main.js"]
+CMD ["node", "--max-semi-space-size=4", "apps/kernel-node/dist/main.js"]
 
 FROM runtime AS examples
 COPY --from=build /build/examples ./examples

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { interruption } from './interruption.js';
 import { kinds, SwapClient, type Kind, type Outcome } from './swap-client.js';
 
 /** So many of eight connections are of each kind. */
@@ -47,6 +48,8 @@ export class SwapRounds {
   }
 
   #count({ kind, milliseconds, problem }: Outcome): void {
+    // A signal to the whole group ends the server as well.
+    if (interruption.aborted) return;
     const { totals } = this;
     totals.requests++;
     totals.byKind[kind]++;

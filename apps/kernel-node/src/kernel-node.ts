@@ -2,18 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ReleaseSpec, ReportedNodeState } from '@hotswap/agent-protocol';
 import { encloseIn, type LoadableRelease, ModuleHost, type ModuleLogEntry } from '@hotswap/module-host';
 import { loadTrustFile } from '@hotswap/module-kit';
-import { Agent, type Dismissal } from './agent/agent.js';
+import { Agent, ControlPlane, DesiredState, type Dismissal, Identity, Reporter } from '@hotswap/node-agent';
 import { ArtifactCache } from './artifacts/artifact-cache.js';
-import { ControlPlane } from './agent/control-plane.js';
-import { DesiredState } from './agent/desired-state.js';
-import { Identity } from './agent/identity.js';
 import { loadRelease } from './artifacts/load-release.js';
 import type { Logger } from './log.js';
 import { Metrics } from './metrics.js';
 import type { ProblemCode } from './traffic/problem.js';
 import { ProcessFigures } from './process-figures.js';
 import { ReadinessGate } from './traffic/readiness-gate.js';
-import { Reporter } from './agent/reporter.js';
 import { Router } from './traffic/router.js';
 import { advertisedAddress, type Settings } from './settings.js';
 import { traceIdOf, Tracing } from './tracing.js';
@@ -74,6 +70,7 @@ export class KernelNode {
       status: () => ({
         accepted: desired.accepted,
         refused: desired.refused,
+        diverged: desired.diverged,
         modules: this.host.reports(),
         memory: this.memory(),
       }),

@@ -1,4 +1,4 @@
-import { DecommissionedError } from './agent/identity.js';
+import { DecommissionedError } from '@hotswap/node-agent';
 import { type Ending, KernelNode } from './kernel-node.js';
 import { createLog } from './log.js';
 import { readSettings, type Settings, SettingsError } from './settings.js';

@@ -58,6 +58,7 @@ describe('a node and its control plane', () => {
     await waitFor('the lower epoch is refused', () => refused().includes('2.99'));
     fixture.controlPlane.send({ epoch: 3, revision: 5, modules: [assignment(two)] });
     await waitFor('other content is refused', () => refused().includes('other content'));
+    expect(fixture.controlPlane.latest?.diverged).toBe(true);
     fixture.controlPlane.send({ epoch: 3, revision: 6, modules: [{ module: '../climb' }] });
     await waitFor('a malformed one is refused', () => refused().includes('malformed'));
     expect(fixture.controlPlane.latest?.accepted).toEqual({ epoch: 3, revision: 5 });

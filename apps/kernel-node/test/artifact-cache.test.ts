@@ -2,8 +2,7 @@ import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ArtifactCache } from '../src/artifacts/artifact-cache.js';
-import { ControlPlane } from '../src/agent/control-plane.js';
-import { Identity } from '../src/agent/identity.js';
+import { ControlPlane, Identity } from '@hotswap/node-agent';
 import { Fixture } from './node-fixture.js';
 
 describe('the artifact cache', () => {

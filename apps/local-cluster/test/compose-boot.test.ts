@@ -32,7 +32,9 @@ function run(name: string, changes: Record<string, string> = {}): ChildProcess {
   const { build, command = [], environment = {} } = compose.services[name]!;
   const instructions = instructionsOf(build?.target ?? '');
   const start = instructions.findLast((line) => /^(CMD|ENTRYPOINT) /.test(line))!;
-  const [, entry = ''] = JSON.parse(start.slice(start.indexOf('['))) as string[];
+  const words = (JSON.parse(start.slice(start.indexOf('['))) as string[]).slice(1);
+  const flags = words.filter((word) => word.startsWith('--'));
+  const [entry = ''] = words.filter((word) => !flags.includes(word));
   const fromImage = instructions
     .filter((line) => line.startsWith('ENV '))
     .flatMap((line) => line.slice('ENV '.length).trim().split(/\s+/))
@@ -41,7 +43,7 @@ function run(name: string, changes: Record<string, string> = {}): ChildProcess {
     variable,
     here(value),
   ]);
-  const child = spawn(process.execPath, [join(repository, entry), ...command.map(here)], {
+  const child = spawn(process.execPath, [...flags, join(repository, entry), ...command.map(here)], {
     env: { PATH: process.env['PATH'], ...Object.fromEntries(given), ...changes },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

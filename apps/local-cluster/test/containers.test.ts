@@ -23,7 +23,8 @@ describe('Dockerfile', () => {
     (target) => {
       const instructions = instructionsOf(target);
       const command = instructions.findLast((line) => /^(CMD|ENTRYPOINT) /.test(line)) ?? '';
-      const [program, entry = ''] = JSON.parse(command.slice(command.indexOf('['))) as string[];
+      const [program, ...words] = JSON.parse(command.slice(command.indexOf('['))) as string[];
+      const [entry = ''] = words.filter((word) => !word.startsWith('--'));
       expect(program).toBe('node');
       expect(entry).toMatch(/^apps\/.+\.js$/);
       expect(existsSync(join(repository, entry.replace('/dist/', '/src/').replace(/\.js$/, '.ts')))).toBe(true);

@@ -69,6 +69,24 @@ const short = (policy: Policy): Policy => ({
   },
 });
 
+describe('An analysis that the policy asks for in the middle of a step', () => {
+  it('begins with the next look, so that its bake can end', () => {
+    const decision = decideCanary(
+      view('a:v1+v2@10 b:v1+v2@10', {
+        progress: progress(1, { stepStartedAt: now - 1000 }),
+        analysis: { revision: 0, memory: null, blocks: [] },
+        policyOf: (policy) => ({
+          ...policy,
+          canary: { ...policy.canary, analysis: { ...policy.canary.analysis!, twin: false } },
+        }),
+      }),
+    );
+    expect(decision.kind).toBe('hold');
+    expect(decision.analysis?.memory.beganAt).toBe(now);
+    expect(decision.analysis?.entries).toMatchObject([{ kind: 'stage', weight: 0.1, nodes }]);
+  });
+});
+
 describe('A canary with its analysis', () => {
   it('gives target and twin the same share, and tells the analysis so', () => {
     const trial = new Trial(short);

@@ -23,8 +23,11 @@ describe('Direct', () => {
     expect(code(decideDirect(view('a:v2 b:v2', { progress: early })))).toBe('complete completed');
   });
 
-  it('takes back a target that cannot run, but waits for one that cannot be fetched', () => {
+  it('takes back a target that cannot run, but waits where it cannot be fetched, or finds no memory', () => {
     expect(code(decideDirect(view('a:v2 b:v2!', { progress: progress(1) })))).toBe('roll-back target-failed');
+    const held = decideDirect(view('a:v2 b:v2=', { progress: progress(1, { stepStartedAt: now }) }));
+    expect(code(held)).toBe('hold waiting-for-nodes');
+    expect(held.kind === 'hold' && held.because.message).toMatch(/Node b \(memory\): No room: it needs 176 MiB$/);
   });
 
   it('gives a node that joins in the middle the same plan', () => {
@@ -71,6 +74,17 @@ describe('Rolling', () => {
       ...policy,
       rolling: { ...policy.rolling, maxUnavailable, maxSurge },
     }),
+  });
+
+  it('begins although the nodes have the target already, and so takes back one that cannot run', () => {
+    const same = { ...rolling('1'), target: release('v1') };
+    const begun = decideRolling(view('a:v1! b:v1!', same));
+    expect([code(begun), plans(begun)]).toEqual(['advance batch', {}]);
+    expect(begun).toMatchObject({ progress: { number: 1, of: 1, targetPercent: 100, stepStartedAt: now } });
+    expect(code(decideRolling(view('a:v1! b:v1!', { ...same, progress: progress(1) })))).toBe(
+      'roll-back target-failed',
+    );
+    expect(code(decideRolling(view('a:v1 b:v1', { ...same, progress: progress(1) })))).toBe('complete completed');
   });
 
   it('takes as many nodes at a time as the budget allows', () => {

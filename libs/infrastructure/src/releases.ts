@@ -1,15 +1,8 @@
 import type { EnvironmentName, Release } from '@hotswap/domain';
+import { describeRelease } from '@hotswap/orchestrator';
 import type { EntityManager } from 'typeorm';
-import { canonicalDigest } from './canonical-digest.js';
 import { releaseEntity } from './entities/release.js';
 import { loadConfiguration } from './modules/module-configuration.js';
-
-/** The release of these contents; its digest is of all of them. */
-export function describeRelease(contents: Omit<Release, 'digest'>): Release {
-  const { module, version, artifact, configurationRevision, configuration } = contents;
-  const digest = canonicalDigest({ module, version, artifact, configurationRevision, configuration });
-  return { digest, module, version, artifact, configurationRevision, configuration };
-}
 
 /** A module's artifact with the newest configuration of an environment. Writes nothing. */
 export async function loadNewestRelease(

@@ -124,6 +124,30 @@ describe('joining', () => {
 });
 
 describe('a node that knows more than the database', () => {
+  it('raises the epoch when it refuses a document for having the number of one that it accepted, and other content', async () => {
+    await world.join('a', 'QA');
+    const accepted = { epoch: 1, revision: 1 };
+    const refused = 'document 1.1 has other content than the one of that number in force';
+    await world.nodes.report('a', report('a-boot', 1, { accepted, refused: 'document 1.0 is older' }));
+    expect(await world.nodes.document('a')).toMatchObject({ epoch: 1 });
+    expect(await world.nodes.report('a', report('a-boot', 2, { accepted, refused, diverged: true }))).toBe('accepted');
+    expect(await world.nodes.document('a')).toMatchObject({ epoch: 2 });
+    await world.nodes.report('a', report('a-boot', 3, { accepted, refused, diverged: true }));
+    expect(await world.nodes.document('a')).toMatchObject({ epoch: 2 });
+  });
+
+  it('has to join again when it was started after the boot that a restored database knows, and is no copy', async () => {
+    await world.nodes.join(joinRequest('a', 'QA', '7.first'), 'first', null);
+    expect(await world.nodes.report('a', report('8.second', 1))).toBe('unknown-node');
+    expect(await world.nodes.join(joinRequest('a', 'QA', '8.second'), 'first', 'first')).toMatchObject({
+      kind: 'joined',
+    });
+    expect(await world.nodes.report('a', report('8.second', 2))).toBe('accepted');
+    for (const bootId of ['7.first', '8.copy', '10'])
+      expect([bootId, await world.nodes.report('a', report(bootId, 3))]).toEqual([bootId, 'fenced']);
+    expect(await world.nodes.report('a', report('10.third', 3))).toBe('unknown-node');
+  });
+
   it.each(['join', 'report'] as const)('raises the epoch by its %s, for every node', async (how) => {
     await world.join('a', 'QA');
     await world.join('b', 'QA');

@@ -57,8 +57,11 @@ export class DeploymentPipeline {
         return this.failing(view, stage, decideApproval(view, stage));
       case 'Deploy':
         return stage.status === 'Pending' ? this.startRollout(view, stage) : this.continueRollout(view, stage);
-      case 'Validate':
-        return this.failing(view, stage, decideValidation(view, stage));
+      case 'Validate': {
+        const decision = decideValidation(view, stage);
+        // As in a rollout: it stands still, but what speaks against the target is acted on.
+        return pausedAt === null || 'fails' in decision ? this.failing(view, stage, decision) : this.pause(view, stage);
+      }
     }
   }
 

@@ -5,8 +5,8 @@ export type EnvironmentName = (typeof environments)[number];
 
 /**
  * `POST /internal/v1/nodes`. Authorization: `Bearer <join token>` the first time (where one is set), `Bearer <node secret>` later.
- * A node keeps its id in a file of its directory; every process start has a new `bootId`. The latest registration wins:
- * reports of an older boot are answered 409 `fenced`.
+ * A node keeps its id in a file of its directory; every process start has a new `bootId` (`<number of the start>.<anything>`). The latest registration
+ * wins: reports of an older boot are answered 409 `fenced`. A boot newer than the registered one, as after a restore of the database, has to join again.
  */
 export interface JoinRequest {
   nodeId: string;
@@ -20,6 +20,15 @@ export interface JoinRequest {
   kernelVersion: string;
   /** (epoch, revision) of the newest document that this node has accepted; null for a new node. */
   accepted: { epoch: number; revision: number } | null;
+}
+
+/** Whether one process of a node was started after another, as far as their boot ids tell. */
+export function isLaterBoot(bootId: string, other: string): boolean {
+  return numberOf(bootId) > numberOf(other);
+}
+
+function numberOf(bootId: string): number {
+  return Number(/^(\d{1,15})\./.exec(bootId)?.[1] ?? 0);
 }
 
 export interface JoinResponse {

@@ -119,6 +119,11 @@ export interface NodeReport {
   accepted: { epoch: number; revision: number } | null;
   /** Set when the node refused the newest document it was sent: why. */
   refused: string | null;
+  /**
+   * True while the refused document has the number of the one in force and other content: the database was restored, and has come to that number by
+   * another way. Left out: false.
+   */
+  diverged?: boolean;
   /** Seconds covered by `traffic`. */
   intervalSeconds: number;
   /** How long ago that interval ended when the report was sent; left out: it has just ended. */

@@ -3,9 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/prom
 import { join } from 'node:path';
 import { LoadError } from '@hotswap/module-host';
 import { type Artifact, artifactLimits, digestOf, writeArtifact } from '@hotswap/module-kit';
-import { Backoff } from '../backoff.js';
-import { type ControlPlane, ControlPlaneError } from '../agent/control-plane.js';
-import { writeFileAtomically } from '../write-file-atomically.js';
+import { Backoff, type ControlPlane, ControlPlaneError, writeFileAtomically } from '@hotswap/node-agent';
 
 const artifactBytesMax = artifactLimits.packedMiB * 1024 * 1024;
 const fetchAttempts = 4;

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { ServerResponse } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import { compareDocuments, type NodeDocument } from '@hotswap/agent-protocol';
 import { NodeRegistry, WakeUps } from '@hotswap/orchestrator';
 import { Problem } from '../problem/problem.js';
@@ -19,7 +20,8 @@ interface Stream {
 
 /**
  * The open document streams of this process. Wake-ups, and a pass every second, compare what each node was sent with the newest revision; what
- * differs is sent as a whole document. A slow reader gets the newest once it reads again, never a queue.
+ * differs is sent as a whole document. A slow reader gets the newest once it reads again, never a queue. With every ping the documents themselves are
+ * compared: a database that was restored comes to the same revision with other content, of which the node has to know.
  */
 @Injectable()
 export class DocumentStreams implements OnApplicationBootstrap, BeforeApplicationShutdown {
@@ -64,7 +66,7 @@ export class DocumentStreams implements OnApplicationBootstrap, BeforeApplicatio
   open(nodeId: string, response: ServerResponse, document: NodeDocument): void {
     const older = this.streams.get(nodeId);
     if (older) this.end(older);
-    const ping = setInterval(() => this.write(stream, pingText), pingMilliseconds);
+    const ping = setInterval(() => void this.ping(stream), pingMilliseconds);
     const stream: Stream = { nodeId, response, sent: document, blockedAt: null, ping };
     this.streams.set(nodeId, stream);
     response.on('close', () => this.end(stream));
@@ -106,6 +108,13 @@ export class DocumentStreams implements OnApplicationBootstrap, BeforeApplicatio
     // A node that is gone from the registry learns why when it connects again.
     if (!document) this.end(stream);
     else if (compareDocuments(document, stream.sent) > 0) this.send(stream, document);
+  }
+
+  private async ping(stream: Stream): Promise<void> {
+    this.write(stream, pingText);
+    const document = await this.nodes.document(stream.nodeId).catch(() => null);
+    const isOther = document !== null && !isDeepStrictEqual(document, stream.sent);
+    if (isOther && this.streams.get(stream.nodeId) === stream) this.send(stream, document);
   }
 
   private send(stream: Stream, document: NodeDocument): void {

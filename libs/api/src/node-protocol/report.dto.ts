@@ -284,6 +284,10 @@ export class ReportDto implements NodeReport {
   @IsString()
   refused!: string | null;
 
+  @IsOptional()
+  @IsBoolean()
+  diverged?: boolean;
+
   @Amount({ max: 86_400 })
   intervalSeconds!: number;
 

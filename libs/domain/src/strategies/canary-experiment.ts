@@ -193,10 +193,11 @@ function record(
   decision: Decision,
 ): Decision {
   const progress = decision.kind === 'advance' ? decision.progress : view.progress;
-  const known = memory ?? (decision.kind === 'advance' ? beginMemory(view, steps, policy) : null);
+  // On a hold: the policy has only now asked for an analysis, in the middle of a step.
+  const isGoingOn = decision.kind === 'advance' || decision.kind === 'hold';
+  const known = memory ?? (isGoingOn ? beginMemory(view, steps, policy) : null);
   if (!known || !progress) return decision;
-  const events =
-    decision.kind === 'advance' || decision.kind === 'hold' ? drive(view, steps, progress, known, decision.kind) : [];
+  const events = isGoingOn ? drive(view, steps, progress, known, decision.kind) : [];
   let { state } = known;
   for (const event of events) ({ state } = analyse(known.parameters, state, event));
   const standing = events.length > 0 ? null : known.standing;

@@ -47,7 +47,10 @@ export function decideRolling(view: RolloutView): Decision {
   const batch = view.promotion === 'full' ? left : chooseBatch(fleet, free);
   if (free > 0 && batch.length > 0) return nextBatch(view, batch, moved);
 
-  const waiting = progress ? awaitConfirmation(view, progress.stepStartedAt) : null;
+  // Where there is nothing to give, as when the target is what the nodes run already, the rollout begins all the same: only then its guards and
+  // deadlines hold.
+  if (!progress) return nextBatch(view, [], moved);
+  const waiting = awaitConfirmation(view, progress.stepStartedAt);
   if (waiting) return waiting;
   if (moving.length > 0) return hold(view, minimumReady(view, moving));
   if (left.length > 0) return hold(view, noBudget(view));
@@ -142,7 +145,7 @@ function nextBatch(view: RolloutView, batch: readonly KernelNode[], movedBefore:
     progress: {
       ...progress,
       number,
-      of: number + Math.ceil((cluster.live.length - moved) / batch.length),
+      of: number + Math.ceil((cluster.live.length - moved) / Math.max(1, batch.length)),
       targetPercent: Math.round((100 * moved) / cluster.live.length),
       stepStartedAt: cluster.now,
       scoutNodeId: null,

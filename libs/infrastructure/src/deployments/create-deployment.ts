@@ -1,10 +1,9 @@
 import { environmentsUpTo, planStages, reason, type EnvironmentName } from '@hotswap/domain';
-import type { CreateOutcome, NewDeployment } from '@hotswap/orchestrator';
+import type { CreateOutcome, NewDeployment, NewEvent } from '@hotswap/orchestrator';
 import type { DataSource, EntityManager } from 'typeorm';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { isConflictOn } from '../database/postgres-error.js';
 import { holdsPlan } from '../plans/check-plan.js';
-import type { NewEvent } from '../rollouts/events-of.js';
 import { writeEvents } from '../rollouts/write-events.js';
 import { uuidV7 } from '../uuid-v7.js';
 import { notifyWake } from '../wake.js';

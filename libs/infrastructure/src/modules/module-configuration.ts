@@ -1,7 +1,7 @@
 import type { EnvironmentName } from '@hotswap/domain';
 import type { VersionedConfiguration } from '@hotswap/orchestrator';
 import type { EntityManager } from 'typeorm';
-import { canonicalDigest } from '../canonical-digest.js';
+import { canonicalDigest } from '@hotswap/orchestrator';
 
 /** A module's newest configuration in an environment: revision 0, `{}` while there is none. */
 export async function loadConfiguration(

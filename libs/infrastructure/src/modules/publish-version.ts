@@ -1,7 +1,6 @@
 import { signatureLimits } from '@hotswap/module-kit';
-import type { ModuleVersion, NewModuleVersion, PublishOutcome } from '@hotswap/orchestrator';
+import { canonicalDigest, type ModuleVersion, type NewModuleVersion, type PublishOutcome } from '@hotswap/orchestrator';
 import type { DataSource, EntityManager } from 'typeorm';
-import { canonicalDigest } from '../canonical-digest.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 
 /** Where a bundle names its key. */

@@ -1,4 +1,10 @@
-import { compareDocuments, type ModuleReport, type NodeReport, type TrafficSample } from '@hotswap/agent-protocol';
+import {
+  compareDocuments,
+  isLaterBoot,
+  type ModuleReport,
+  type NodeReport,
+  type TrafficSample,
+} from '@hotswap/agent-protocol';
 import type { ReportOutcome } from '@hotswap/orchestrator';
 import type { DataSource, EntityManager } from 'typeorm';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
@@ -49,8 +55,7 @@ async function write(manager: EntityManager, nodeId: string, report: NodeReport)
   await writeObservations(manager, nodeId, report.modules);
   await writeSamples(manager, 'traffic_sample', nodeId, node.environment, report, report.traffic);
   await writeSamples(manager, 'probe_sample', nodeId, node.environment, report, report.probes ?? []);
-  const isAhead = report.accepted !== null && compareDocuments(report.accepted, node) > 0;
-  return { outcome: 'accepted', unknownEpoch: isAhead ? report.accepted!.epoch : null };
+  return { outcome: 'accepted', unknownEpoch: unknownEpochOf(node, report) };
 }
 
 async function readNode(
@@ -71,8 +76,16 @@ async function readNode(
 function refuse(node: NodeRow | undefined, report: NodeReport): ReportOutcome | null {
   if (!node) return 'unknown-node';
   if (node.decommissioned_at) return 'decommissioned';
-  if (node.boot_id !== report.bootId) return 'fenced';
+  // A later boot than the registered one is no copy: this database was restored from before it joined.
+  if (node.boot_id !== report.bootId) return isLaterBoot(report.bootId, node.boot_id) ? 'unknown-node' : 'fenced';
   return node.is_repeated ? 'repeated' : null;
+}
+
+/** The epoch of a document that the node has accepted and this database never wrote; null: it knows of none. */
+function unknownEpochOf(node: NodeRow, { accepted, diverged }: NodeReport): number | null {
+  if (accepted === null) return null;
+  const order = compareDocuments(accepted, node);
+  return order > 0 || (order === 0 && diverged) ? accepted.epoch : null;
 }
 
 /** Before the node's row, as `inTransaction` orders locks. */

@@ -1,7 +1,11 @@
 import { environmentsUpTo, findFreeze, type EnvironmentName, type Instant } from '@hotswap/domain';
-import type { PlannedDeployment, PlannedEnvironment, Situation } from '@hotswap/orchestrator';
+import {
+  canonicalDigest,
+  type PlannedDeployment,
+  type PlannedEnvironment,
+  type Situation,
+} from '@hotswap/orchestrator';
 import type { EntityManager } from 'typeorm';
-import { canonicalDigest } from '../canonical-digest.js';
 import { loadCluster } from '../clusters/load-cluster.js';
 import { findUnfinished } from '../deployments/find-unfinished.js';
 import { loadNewestRelease } from '../releases.js';

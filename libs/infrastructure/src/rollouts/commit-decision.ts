@@ -5,6 +5,7 @@ import {
   type PipelineDecision,
   type Release,
 } from '@hotswap/domain';
+import { changesSomething, eventsOf, isNewRollback } from '@hotswap/orchestrator';
 import { Logger } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { writeAssignments } from '../clusters/write-assignments.js';
@@ -13,7 +14,6 @@ import { isConflictOn } from '../database/postgres-error.js';
 import { saveReleases } from '../releases.js';
 import { traceDecision, traceparentOfDecision } from '../tracing/deployment-trace.js';
 import { notifyWake } from '../wake.js';
-import { changesSomething, eventsOf, isNewRollback } from './events-of.js';
 import { keepExposure } from './keep-exposure.js';
 import { writeAnalysis } from './write-analysis.js';
 import { writeEvents } from './write-events.js';

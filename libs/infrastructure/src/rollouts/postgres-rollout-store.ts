@@ -1,10 +1,9 @@
 import type { DeploymentView, PipelineDecision } from '@hotswap/domain';
-import { RolloutStore, withLogFields } from '@hotswap/orchestrator';
+import { eventsOf, RolloutStore, withLogFields } from '@hotswap/orchestrator';
 import { Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { claimDue } from './claim-due.js';
 import { commitDecision } from './commit-decision.js';
-import { eventsOf } from './events-of.js';
 import { loadView } from './load-view.js';
 
 @Injectable()

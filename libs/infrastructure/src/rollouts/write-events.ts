@@ -1,5 +1,5 @@
+import type { NewEvent } from '@hotswap/orchestrator';
 import type { EntityManager } from 'typeorm';
-import type { NewEvent } from './events-of.js';
 
 /** Appends to a deployment's story. The caller holds the deployment's row, so that ids rise in the order of the commits. */
 export async function writeEvents(

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EnvironmentName } from '@hotswap/agent-protocol';
-import { writeFileAtomically } from '../write-file-atomically.js';
+import { writeFileAtomically } from './write-file-atomically.js';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -10,14 +10,13 @@ const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export class DecommissionedError extends Error {}
 
 /**
- * Who this node is: an id that lives as long as its directory, a boot id that lives as long as this process, and the secret the
- * control plane gave it (file mode 0600).
+ * Who this node is: an id that lives as long as its directory, a boot id that lives as long as this process and begins with the number of its start, and
+ * the secret the control plane gave it (file mode 0600).
  */
 export class Identity {
-  readonly bootId = randomUUID();
-
   private constructor(
     readonly nodeId: string,
+    readonly bootId: string,
     private readonly environment: EnvironmentName,
     private readonly file: string,
     private readonly secretFile: string,
@@ -32,11 +31,12 @@ export class Identity {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     const file = join(directory, 'node.json');
     const secretFile = join(directory, 'node-secret');
+    const bootId = `${await countBoot(join(directory, 'boots'))}.${randomUUID()}`;
     const kept = await readIfPresent(file);
     if (kept === null) {
       const nodeId = randomUUID();
       await writeFileAtomically(file, `${JSON.stringify({ nodeId, environment })}\n`);
-      return new Identity(nodeId, environment, file, secretFile, null);
+      return new Identity(nodeId, bootId, environment, file, secretFile, null);
     }
     const identity = parseIdentity(kept, file);
     if (identity.environment !== environment)
@@ -48,7 +48,7 @@ export class Identity {
         `this node was decommissioned at ${identity.decommissionedAt}: empty ${directory} to have it join as a new one`,
       );
     const secret = await readIfPresent(secretFile);
-    return new Identity(identity.nodeId, environment, file, secretFile, secret?.trim() || null);
+    return new Identity(identity.nodeId, bootId, environment, file, secretFile, secret?.trim() || null);
   }
 
   /** Bearer token of this node; null before its first join. */
@@ -87,6 +87,13 @@ function parseIdentity(text: string, file: string): KeptIdentity {
     // Told below, with the file's name.
   }
   throw new Error(`${file} is damaged: restore it, or remove it to let this node join as a new one`);
+}
+
+/** The number of this start. A disk without room must not keep a node from starting: the next start then has the same number. */
+async function countBoot(file: string): Promise<number> {
+  const number = Math.max(0, Math.trunc(Number(await readIfPresent(file))) || 0) + 1;
+  await writeFileAtomically(file, `${number}\n`).catch(() => undefined);
+  return number;
 }
 
 async function readIfPresent(file: string): Promise<string | null> {

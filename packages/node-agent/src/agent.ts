@@ -1,12 +1,11 @@
 import { hostname } from 'node:os';
-import type { JoinResponse } from '@hotswap/agent-protocol';
+import type { EnvironmentName, JoinResponse } from '@hotswap/agent-protocol';
 import { kernelVersion } from '@hotswap/module-kit';
-import { Backoff } from '../backoff.js';
+import type { AgentLog } from './agent-log.js';
+import { Backoff } from './backoff.js';
 import { type ControlPlane, ControlPlaneError } from './control-plane.js';
 import type { DesiredState } from './desired-state.js';
 import type { Identity } from './identity.js';
-import type { Logger } from '../log.js';
-import type { Settings } from '../settings.js';
 
 /** The control plane pings every 10 s. */
 const silenceSeconds = 25;
@@ -14,13 +13,13 @@ const silenceSeconds = 25;
 export type Dismissal = 'fenced' | 'decommissioned';
 
 export interface AgentOptions {
-  settings: Settings;
+  settings: { environment: EnvironmentName; zone: string | null; joinToken: string | null };
   identity: Identity;
   /** Where the node is reached. */
   address: string;
-  controlPlane: ControlPlane;
-  desired: DesiredState;
-  log: Logger;
+  controlPlane: Pick<ControlPlane, 'join' | 'loadDocument' | 'streamDocument'>;
+  desired: Pick<DesiredState, 'accepted' | 'offer'>;
+  log: AgentLog;
   /** The node has joined, for the first time on this boot. */
   onJoined(): void;
   /** `desired` has accepted or refused a document. */

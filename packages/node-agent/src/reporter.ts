@@ -1,8 +1,7 @@
 import type { NodeReport, ReportedNodeState, TrafficSample } from '@hotswap/agent-protocol';
-import { Backoff } from '../backoff.js';
+import type { AgentLog } from './agent-log.js';
+import { Backoff } from './backoff.js';
 import { ControlPlaneError } from './control-plane.js';
-import type { Logger } from '../log.js';
-import type { ProcessFigures } from '../process-figures.js';
 
 const intervalMs = 1_000;
 /** Changes that follow each other within this time are told in one report. */
@@ -10,7 +9,7 @@ const coalesceMs = 25;
 const undeliveredCountMax = 60;
 
 /** What is true of the node now; sent with each report as it is at that time. */
-export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'modules' | 'memory'>;
+export type NodeStatus = Pick<NodeReport, 'accepted' | 'refused' | 'diverged' | 'modules' | 'memory'>;
 
 /** One closed interval: counts that are delivered once, under a sequence number of their own, and the state at its end. */
 interface Interval extends Pick<
@@ -22,8 +21,9 @@ interface Interval extends Pick<
 
 export interface ReporterOptions {
   bootId: string;
-  log: Logger;
-  figures: ProcessFigures;
+  log: AgentLog;
+  /** What the node's own process used since the last call. */
+  figures: { take(): NodeReport['process'] };
   state(): ReportedNodeState;
   status(): NodeStatus;
   takeTraffic(): TrafficSample[];

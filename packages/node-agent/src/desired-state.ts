@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { compareDocuments, type ModuleAssignment, type NodeDocument } from '@hotswap/agent-protocol';
 import { parseDocument } from './parse-document.js';
-import { writeFileAtomically } from '../write-file-atomically.js';
+import { writeFileAtomically } from './write-file-atomically.js';
 
 /** `notKept`: why the accepted document could not be written to disk; it is in force all the same, so that a full disk never stops a rollback. */
 export type Verdict =
@@ -16,6 +16,7 @@ export type Verdict =
  */
 export class DesiredState {
   private refusal: string | null = null;
+  private isDiverged = false;
   private judging: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -48,6 +49,11 @@ export class DesiredState {
     return this.refusal;
   }
 
+  /** The refused document has the number of the one in force, and other content: there are two histories of this node's documents. */
+  get diverged(): boolean {
+    return this.isDiverged;
+  }
+
   /** Boot id of the process that is to leave its traffic; null: none. */
   get drainedBootId(): string | null {
     return this.document?.drainedBootId ?? null;
@@ -78,9 +84,11 @@ export class DesiredState {
     const order = held ? compareDocuments(offered, held) : 1;
     if (held && order < 0) return this.refuse(`${named(offered)} is older than ${named(held)}, which is in force`);
     if (held && order === 0) {
-      if (!isDeepStrictEqual(offered, held))
+      if (!isDeepStrictEqual(offered, held)) {
+        this.isDiverged = true;
         return this.refuse(`${named(offered)} has other content than the one of that number in force`);
-      this.refusal = null;
+      }
+      this.clearRefusal();
       return { kind: 'unchanged' };
     }
     const inForce = combine(this.inForce, offered.modules);
@@ -90,8 +98,13 @@ export class DesiredState {
     );
     this.document = offered;
     this.inForce = inForce;
-    this.refusal = null;
+    this.clearRefusal();
     return { kind: 'accepted', notKept };
+  }
+
+  private clearRefusal(): void {
+    this.refusal = null;
+    this.isDiverged = false;
   }
 
   private refuse(because: string): Verdict {

@@ -1,0 +1,86 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ModuleAssignment, NodeDocument } from '@hotswap/agent-protocol';
+import type { NodePlan, PlannedNode } from '@hotswap/domain';
+import type { AssignmentRow, NodeRow, Tables, Writer } from './memory-database.js';
+
+export interface PlannedModule extends PlannedNode {
+  module: string;
+  traceparent: string | null;
+}
+
+/** Writes what nodes are to run, and the next document of each node whose wishes changed. Answers how many plans were new. */
+export function writeAssignments(writer: Writer, plans: readonly PlannedModule[]): number {
+  const changed = new Map<string, AssignmentRow[]>();
+  let written = 0;
+  for (const { nodeId, module, plan, traceparent } of plans) {
+    const node = writer.read.nodes.get(nodeId);
+    if (!node || node.isDecommissioned) continue;
+    const held = node.assignments.get(module);
+    if (held && isSame(held, plan)) continue;
+    written++;
+    const { epoch, revision } = node.document;
+    const row: AssignmentRow = {
+      ...normal(plan),
+      assignedAt: writer.now,
+      traceparent,
+      epoch,
+      revision: revision + (changed.has(nodeId) ? 0 : 1),
+    };
+    changed.set(nodeId, [...(changed.get(nodeId) ?? []), row]);
+    const assignments = new Map(node.assignments).set(module, row);
+    const document = { ...node.document, revision: row.revision };
+    writer.set('nodes', nodeId, { ...node, assignments, document });
+  }
+  for (const nodeId of changed.keys()) composeDocument(writer, nodeId);
+  return written;
+}
+
+/** Composes a node's document at the (epoch, revision) in its row. */
+export function composeDocument(writer: Writer, nodeId: string): void {
+  const node = writer.read.nodes.get(nodeId);
+  if (node) writer.set('nodes', nodeId, { ...node, document: documentOf(writer.read, node) });
+}
+
+function documentOf({ environments }: Tables, node: NodeRow): NodeDocument {
+  const policy = environments.get(node.environment)?.policy;
+  if (!policy) throw new Error(node.environment);
+  const { warmSeconds, drainSeconds } = policy;
+  const { epoch, revision } = node.document;
+  const modules = [...node.assignments]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(
+      ([
+        module,
+        { active, candidate, candidatePercent, twin, probe, warm, fallback, traceparent },
+      ]): ModuleAssignment => ({
+        module,
+        active,
+        candidate,
+        candidatePercent,
+        ...(twin && { twin }),
+        ...(probe && { probe }),
+        warm,
+        fallback,
+        policy: { warmSeconds, drainSeconds },
+        traceparent,
+      }),
+    );
+  const { drainedBootId } = node;
+  return { epoch, revision, ...(drainedBootId !== null && { drainedBootId }), modules };
+}
+
+function normal({ active, candidate, candidatePercent, twin, probe, warm, fallback }: NodePlan): NodePlan {
+  return { active, candidate, candidatePercent, twin: twin || undefined, probe, warm, fallback };
+}
+
+function isSame(a: NodePlan, b: NodePlan): boolean {
+  return (
+    a.active?.digest === b.active?.digest &&
+    a.candidate?.digest === b.candidate?.digest &&
+    a.candidatePercent === b.candidatePercent &&
+    (a.twin ?? false) === (b.twin ?? false) &&
+    isDeepStrictEqual(a.probe, b.probe) &&
+    a.fallback?.digest === b.fallback?.digest &&
+    a.warm.map(({ digest }) => digest).join() === b.warm.map(({ digest }) => digest).join()
+  );
+}
