@@ -189,8 +189,9 @@ class MortalOrchestrator {
   }
   /** The commit; null: something else, or it lives. */
   get diedAfter(): string | null {
-    const last = this.said.trimEnd().split('\n').at(-1) ?? '';
-    return last.startsWith(lastWords) ? last.slice(lastWords.length) : null;
+    // What it had logged before may come after it.
+    const last = this.said.split('\n').find((line) => line.startsWith(lastWords));
+    return last?.slice(lastWords.length) ?? null;
   }
 
   async serve(): Promise<void> {

@@ -13,5 +13,5 @@ export type FromOrchestrator =
   /** Not for the commit that it dies of. */
   | { kind: 'committed'; point: string };
 
-/** Its last line begins so, and goes on with the commit that it died of. */
+/** A line that begins so tells of which commit it died. */
 export const lastWords = 'died after ';
