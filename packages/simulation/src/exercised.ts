@@ -16,7 +16,6 @@ const mustHappen = [
   'because superseded',
   'because target-crashes',
   'because target-failed',
-  'because validation-failed',
   'commits with a replica ended under them',
   'commits superseded',
   'completed BlueGreen',

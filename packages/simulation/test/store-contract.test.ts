@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { defaultPolicy, reason, type DeploymentView } from '@hotswap/domain';
+import { leaseSeconds } from '@hotswap/orchestrator';
 import { TestPostgres } from '../../../libs/infrastructure/test/postgres.js';
 import {
   completeDeploy,
@@ -194,6 +195,14 @@ describe.each(kinds)('the stores in %s', (_kind, open) => {
       const view = await world.view(id);
       await world.nodes.report('a', report('a-boot', 2, { state: 'Starting', modules: [] }));
       expect(await outcomeOf(id, view)).toEqual(['committed', 2, 'step-advanced']);
+    });
+
+    it('writes nothing of a look that is older than its claim lasts', async () => {
+      const id = await verified();
+      const view = await world.view(id);
+      const old = { ...view, now: view.now - leaseSeconds * 1000 - 1 };
+      expect((await outcomeOf(id, old)).slice(0, 2)).toEqual(['superseded', 1]);
+      expect((await outcomeOf(id, view)).slice(0, 2)).toEqual(['committed', 2]);
     });
 
     it('lets exactly one of two who decided on the same look write', async () => {

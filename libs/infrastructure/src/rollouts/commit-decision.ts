@@ -5,7 +5,7 @@ import {
   type PipelineDecision,
   type Release,
 } from '@hotswap/domain';
-import { changesSomething, eventsOf, isNewRollback } from '@hotswap/orchestrator';
+import { changesSomething, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
 import { Logger } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { writeAssignments } from '../clusters/write-assignments.js';
@@ -84,7 +84,7 @@ async function writeDeployment(
        finished_at = CASE WHEN $7 THEN now() ELSE NULL END,
        promotion = CASE WHEN $9 THEN NULL ELSE promotion END,
        revision = CASE WHEN $8 THEN revision + 1 ELSE revision END
-     WHERE id = $1 AND revision = $2`,
+     WHERE id = $1 AND revision = $2 AND now() - $10::timestamptz <= $11 * interval '1 second'`,
     [
       view.deployment.id,
       view.deployment.revision,
@@ -95,6 +95,8 @@ async function writeDeployment(
       isFinal(decision),
       isChange,
       decision.usesPromotion,
+      new Date(view.now),
+      leaseSeconds,
     ],
   );
   if (count === 0) throw new Abandoned<Written>('superseded');

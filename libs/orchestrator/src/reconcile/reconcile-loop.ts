@@ -4,7 +4,7 @@ import { DeploymentPipeline } from '../deployment-pipeline.js';
 import { withLogFields } from '../log-fields.js';
 import { ClusterStore } from '../ports/cluster-store.js';
 import { ControlPlaneClock } from '../ports/control-plane-clock.js';
-import { RolloutStore } from '../ports/rollout-store.js';
+import { leaseSeconds, RolloutStore } from '../ports/rollout-store.js';
 import { TrafficPacker } from '../ports/traffic-packer.js';
 import { WakeUps } from '../ports/wake-ups.js';
 import { EvidenceGatherer } from './gather-evidence.js';
@@ -16,8 +16,6 @@ const beatMilliseconds = 1000;
 const packMilliseconds = 1000;
 const pruneMilliseconds = 60_000;
 const claimLimit = 8;
-/** A look takes milliseconds: this is how long the end of an orchestrator in the middle of one may hold a deployment up. */
-const leaseSeconds = 4;
 
 /**
  * Makes the world follow the rows: any replica may run it, none has to. Each duty has its own pace; wake-ups only make the deployments' and the

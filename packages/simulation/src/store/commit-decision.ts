@@ -5,7 +5,7 @@ import {
   type PipelineDecision,
   type StageChange,
 } from '@hotswap/domain';
-import { changesSomething, eventsOf, isNewRollback } from '@hotswap/orchestrator';
+import { changesSomething, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
 import { findOtherUnfinished } from './deployment-rows.js';
 import {
   Abandoned,
@@ -58,7 +58,8 @@ function write(writer: Writer, view: DeploymentView, decision: PipelineDecision)
 
 function writeDeployment(writer: Writer, view: DeploymentView, decision: PipelineDecision, isChange: boolean): void {
   const row = writer.read.deployments.get(view.deployment.id);
-  if (row?.revision !== view.deployment.revision) throw new Abandoned('superseded' satisfies Written);
+  const isTooOld = writer.now - view.now > leaseSeconds * 1000;
+  if (row?.revision !== view.deployment.revision || isTooOld) throw new Abandoned('superseded' satisfies Written);
   const isFinal = finalStatuses.includes(decision.status);
   writer.set('deployments', row.id, {
     ...row,
