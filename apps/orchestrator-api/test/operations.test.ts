@@ -177,7 +177,7 @@ describe('a withdrawn version', () => {
   const path = `/api/v1/modules/${name}/versions/1.3.0`;
 
   it('takes no new deployment, and says since when and why', async () => {
-    expect((await call('GET', path)).body).toMatchObject({ withdrawnAt: null, withdrawalReason: null });
+    expect((await call('GET', path)).body).not.toHaveProperty('withdrawnAt');
     const noReason = await call('POST', `${path}/withdraw`, {});
     expect([noReason.status, noReason.body.errors?.[0]?.pointer]).toEqual([400, '/reason']);
     const withdrawn = await call('POST', `${path}/withdraw`, { reason: 'Rounds amounts in JPY' });

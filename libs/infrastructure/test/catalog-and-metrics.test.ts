@@ -30,6 +30,8 @@ describe('the catalogue', () => {
       manifest: { manifest: 1, entry: 'dist/module.js', route: moduleName },
       signers: ['payments-team'],
       publishedAt: expect.any(Date),
+      withdrawnAt: null,
+      withdrawalReason: null,
     });
     expect(await world.catalog.artifactBytes(artifactOf('1.0.0'))).toEqual(Buffer.from(`${moduleName}@1.0.0`));
     expect(await world.catalog.artifactBytes('sha256:unknown')).toBeNull();
@@ -86,10 +88,11 @@ describe('the catalogue', () => {
     await world.succeedInDevelopment('1.10.0');
     const first = await world.catalog.list({ limit: 2, cursor: null });
     expect(first.items).toEqual([
-      { name: 'a-module', versions: ['1.0.0'], environments: {} },
+      { name: 'a-module', versions: ['1.0.0'], withdrawnVersions: [], environments: {} },
       {
         name: moduleName,
         versions: ['2.0.0', '2.0.0-rc.1', '1.10.0', '1.9.0'],
+        withdrawnVersions: [],
         environments: { Development: '1.10.0' },
       },
     ]);

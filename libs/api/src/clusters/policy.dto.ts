@@ -55,7 +55,8 @@ export class CanaryStepDto implements CanaryStep {
     description: 'It goes on only when a person promotes it; after 24 h without one it is taken back.',
   })
   @IsBoolean({ message: 'must be true or false' })
-  pause: boolean = false;
+  @IsOptional()
+  pause?: boolean;
 }
 
 @ApiSchema({ name: 'CanaryAnalysis', description: 'How target and stable are compared while both serve.' })

@@ -1,6 +1,6 @@
-import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import type { EnvironmentName } from '@hotswap/domain';
-import type { ModuleVersion } from '@hotswap/orchestrator';
+import type { ModuleSummary, ModuleVersion } from '@hotswap/orchestrator';
 import { IsString, MaxLength, MinLength } from 'class-validator';
 
 const reasonLengthMax = 2000;
@@ -13,8 +13,12 @@ export class ModuleDto {
   @ApiProperty({ type: [String], description: 'Newest first.', example: ['2.1.0', '2.0.0'] })
   versions!: string[];
 
-  @ApiProperty({ type: [String], description: 'Those that no new deployment takes any more.', example: ['1.9.0'] })
-  withdrawnVersions!: string[];
+  @ApiPropertyOptional({
+    type: [String],
+    description: 'Those that no new deployment takes any more; left out where there are none.',
+    example: ['1.9.0'],
+  })
+  withdrawnVersions?: string[];
 
   @ApiProperty({
     type: 'object',
@@ -61,17 +65,15 @@ export class ModuleVersionDto {
   })
   manifest!: object;
 
-  @ApiProperty({
-    type: 'string',
+  @ApiPropertyOptional({
     format: 'date-time',
-    nullable: true,
-    description: 'Since when no new deployment takes it; null: it may be deployed.',
-    example: null,
+    description: 'Since when no new deployment takes it; left out while it may be deployed.',
+    example: '2026-01-31T12:00:00.000Z',
   })
-  withdrawnAt!: string | null;
+  withdrawnAt?: string;
 
-  @ApiProperty({ type: 'string', nullable: true, example: null })
-  withdrawalReason!: string | null;
+  @ApiPropertyOptional({ type: 'string', nullable: true, example: 'Rounds amounts in JPY' })
+  withdrawalReason?: string | null;
 }
 
 @ApiSchema({ name: 'Withdrawal' })
@@ -93,7 +95,10 @@ export function showModuleVersion(published: ModuleVersion): ModuleVersionDto {
     signers,
     publishedAt: publishedAt.toISOString(),
     manifest,
-    withdrawnAt: withdrawnAt?.toISOString() ?? null,
-    withdrawalReason,
+    ...(withdrawnAt && { withdrawnAt: withdrawnAt.toISOString(), withdrawalReason }),
   };
+}
+
+export function showModule({ withdrawnVersions, ...module }: ModuleSummary): ModuleDto {
+  return withdrawnVersions.length > 0 ? { ...module, withdrawnVersions } : module;
 }

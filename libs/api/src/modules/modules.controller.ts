@@ -8,7 +8,14 @@ import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator
 import type { Problem } from '../problem/problem.js';
 import { PageQuery, pageOf } from '../validation/page-query.dto.js';
 import { isExactVersion, moduleNotFound, ModuleNamePipe, versionNotFound } from '../validation/path-parameters.js';
-import { ModuleDto, ModuleListDto, ModuleVersionDto, showModuleVersion, WithdrawDto } from './module.dto.js';
+import {
+  ModuleDto,
+  ModuleListDto,
+  ModuleVersionDto,
+  showModule,
+  showModuleVersion,
+  WithdrawDto,
+} from './module.dto.js';
 import { readUpload } from './read-upload.js';
 
 const location = { Location: { description: 'The version.', schema: { type: 'string' as const } } };
@@ -84,8 +91,9 @@ export class ModulesController {
   @ApiOperation({ operationId: 'listModules', summary: 'List published modules' })
   @ApiResponse({ status: 200, type: ModuleListDto, description: 'One page.' })
   @ApiProblems('validation-failed')
-  list(@Query() query: PageQuery): Promise<ModuleListDto> {
-    return this.catalog.list(pageOf(query));
+  async list(@Query() query: PageQuery): Promise<ModuleListDto> {
+    const { items, nextCursor } = await this.catalog.list(pageOf(query));
+    return { items: items.map(showModule), nextCursor };
   }
 
   @Get(':name')
@@ -96,7 +104,7 @@ export class ModulesController {
   async get(@Param('name', ModuleNamePipe) name: string): Promise<ModuleDto> {
     const module = await this.catalog.find(name);
     if (!module) throw moduleNotFound(name);
-    return module;
+    return showModule(module);
   }
 
   @Get(':name/versions/:version')
