@@ -65,7 +65,7 @@ export function planCluster(cluster: EnvironmentCluster): { nodeId: string; modu
     .filter(({ ownerStageId }) => ownerStageId === null)
     .flatMap((record) =>
       cluster.nodes
-        .filter((node) => !isSettledOn(node, record))
+        .filter((node) => !isSettledOn(node, record) && !keepsWhatItHas(node, record))
         .map((node) => ({ nodeId: node.id, module: record.module, plan: planOf(record) })),
     );
 }
@@ -73,4 +73,10 @@ export function planCluster(cluster: EnvironmentCluster): { nodeId: string; modu
 function isSettledOn(node: KernelNode, record: EnvironmentRelease): boolean {
   const wanted = node.assignment(record.module);
   return wanted ? routesAlike(wanted, planOf(record)) : record.release === null;
+}
+
+/** Where the record's release can't run, what a node has is better than nothing: it is never sent back to it. */
+function keepsWhatItHas(node: KernelNode, { module, release }: EnvironmentRelease): boolean {
+  const active = node.assignment(module)?.active;
+  return release !== null && active != null && active.digest !== release.digest && node.isBroken(module, release);
 }

@@ -61,5 +61,5 @@ function isFastPromoted({ name, status, progress }: Stage): boolean {
 }
 
 function isFastRolledBack({ rollback }: Stage): boolean {
-  return rollback !== null && rollback !== undefined && rollback.warmNodes === rollback.nodes;
+  return typeof rollback?.confirmedAt === 'number' && rollback.warmNodes === rollback.nodes;
 }

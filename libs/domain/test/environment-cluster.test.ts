@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { EnvironmentCluster, type Listening } from '@hotswap/domain';
+import { EnvironmentCluster, KernelNode, planCluster, type Listening } from '@hotswap/domain';
 import { fleet, now, release } from './fleet.js';
 
 /** The fleet on its record: v1, which no deployment is moving; all heard just now but those marked `~`, silent for a minute. */
@@ -40,5 +40,27 @@ describe('the status of a cluster', () => {
   it('is Progressing while nobody listens: what the nodes said may be over', () => {
     expect(clusterOf('a:v1 b:v1', { beatAt: now - 6_000 }).status).toBe('Progressing');
     expect(clusterOf('a:v1 b:v1', { beatAt: now - 4_000 }).status).toBe('Healthy');
+  });
+});
+
+describe('the cluster pass', () => {
+  const withFailure = (cluster: EnvironmentCluster, id: string, failureKind: string) => {
+    const nodes = cluster.nodes.map((node) => {
+      const seen = node.observation('payments');
+      if (node.id !== id || !seen) return node;
+      const { digest, version } = release('v1');
+      const failed = { release: digest, version, state: 'Failed' as const, error: 'it ended', failureKind, crashes: 5 };
+      const observations = new Map([['payments', { ...seen, instances: [...seen.instances, failed] }]]);
+      return new KernelNode({ ...node.facts, observations });
+    });
+    return new EnvironmentCluster(cluster.environment, nodes, cluster.releases, now, cluster.listening);
+  };
+  const assigned = (cluster: EnvironmentCluster) => planCluster(cluster).map(({ nodeId }) => nodeId);
+
+  it('gives nodes what their record says, but never sends one back to a release that can not run there', () => {
+    const cluster = clusterOf('a:v1 b:v2 c:v2 d:-');
+    expect(assigned(cluster)).toEqual(['b', 'c', 'd']);
+    expect(assigned(withFailure(cluster, 'b', 'crash-loop'))).toEqual(['c', 'd']);
+    expect(assigned(withFailure(cluster, 'b', 'fetch'))).toEqual(['b', 'c', 'd']);
   });
 });

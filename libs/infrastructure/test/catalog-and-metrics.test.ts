@@ -114,6 +114,23 @@ describe('policy', () => {
     expect(outcomes.filter((outcome) => outcome !== null)).toEqual([{ policy, revision: 2 }]);
     expect(await world.clusters.policy('QA')).toEqual({ policy, revision: 2 });
   });
+
+  it('leaves deployments the time that a freeze has held them, when it is lifted', async () => {
+    await world.publish('1.0.0');
+    const id = await world.deploy('1.0.0', 'QA');
+    await world.rows(`UPDATE hotswap.deployment SET created_at = now() - interval '2 hours'`);
+    const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(0, 16);
+    const windows = [{ from: at(-1), to: at(5) }];
+    const freeze = [{ name: 'audit', timeZone: 'UTC', windows, runningRollouts: 'hold' as const }];
+    await world.clusters.replacePolicy('QA', { ...defaultPolicy('QA'), freeze }, 1);
+    expect((await world.view(id)).deployment.pauses).toEqual([]);
+    await world.clusters.replacePolicy('QA', defaultPolicy('QA'), 2);
+    const { deployment, now } = await world.view(id);
+    const from = Date.parse(`${windows[0]!.from}Z`);
+    expect(deployment.pauses).toEqual([{ from, to: expect.any(Number) }]);
+    expect(deployment.pauses[0]!.to).toBeLessThanOrEqual(now);
+    expect(deployment.pauses[0]!.to).toBeGreaterThan(from + 3_500_000);
+  });
 });
 
 describe('metrics', () => {

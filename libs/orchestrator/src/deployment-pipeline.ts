@@ -215,6 +215,7 @@ export class DeploymentPipeline {
   }
 }
 
+/** Also for want of memory, or of its artifact: whatever keeps stable from running must not keep its fix out. */
 function isBroken(node: KernelNode, { module, release }: EnvironmentRelease): boolean {
-  return release !== null && node.isBroken(module, release);
+  return release !== null && node.failureOf(module, release) !== null;
 }

@@ -2,7 +2,6 @@ import { ApiProperty, ApiSchema } from '@nestjs/swagger';
 import {
   environments,
   stageStatuses,
-  strategyNames,
   tellForecast,
   type EnvironmentName,
   type StageName,
@@ -76,7 +75,7 @@ export class PlanPowerDto {
 
 @ApiSchema({ name: 'PlanRollout' })
 export class PlanRolloutDto {
-  @ApiProperty({ enum: strategyNames, example: 'Canary' })
+  @ApiProperty({ type: 'string', example: 'Canary' })
   strategy!: StrategyName;
 
   @ApiProperty({ type: 'string', nullable: true, example: '2.0.0' })

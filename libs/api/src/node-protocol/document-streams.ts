@@ -113,7 +113,12 @@ export class DocumentStreams implements OnApplicationBootstrap, BeforeApplicatio
   private async ping(stream: Stream): Promise<void> {
     this.write(stream, pingText);
     const document = await this.nodes.document(stream.nodeId).catch(() => null);
-    const isOther = document !== null && !isDeepStrictEqual(document, stream.sent);
+    // A newer one may have been sent meanwhile; one of an older history is found by what the node reports.
+    const isOther =
+      document !== null &&
+      stream.blockedAt === null &&
+      compareDocuments(document, stream.sent) >= 0 &&
+      !isDeepStrictEqual(document, stream.sent);
     if (isOther && this.streams.get(stream.nodeId) === stream) this.send(stream, document);
   }
 

@@ -22,6 +22,7 @@ export function probe(view: RolloutView, step: Step): Decision | 'under-way' | n
   const { probingSince, stepStartedAt } = progress;
   if (!probingSince || !isProbing(view)) {
     const nodes = cluster.live.filter((node) => step.plan(node).candidate);
+    if (nodes.length === 0) return null;
     const order: ProbeOrder = {
       id: `${progress.number}@${stepStartedAt}`,
       requestsPerSecond: requestsPerSecond / nodes.length,

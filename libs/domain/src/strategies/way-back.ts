@@ -21,8 +21,8 @@ export interface WayBack {
 }
 
 /**
- * Before the first node is touched stable has to be the way back: started on every node that was given it. Nodes on which it can't run are not
- * waited for, and neither are nodes that were not given it; a person may promote it all the same. Null: go on.
+ * Before the first node is touched stable has to be the way back: started on every node that was given it. Nodes on which it can't run, for whatever
+ * reason, are not waited for, and neither are nodes that were not given it; a person may promote it all the same. Null: go on.
  */
 export function awaitWayBack(view: RolloutView): Decision | null {
   const { cluster, module, stable, target, progress, policy } = view;
@@ -31,7 +31,7 @@ export function awaitWayBack(view: RolloutView): Decision | null {
   const waiting = cluster.live.filter(
     (node) =>
       node.assignment(module)?.active?.digest === stable.digest &&
-      !node.isBroken(module, stable) &&
+      node.failureOf(module, stable) === null &&
       !node.confirms(module),
   );
   if (waiting.length === 0) return null;

@@ -115,6 +115,7 @@ const selectDeaths = `
   FROM hotswap.node_death AS death
   JOIN hotswap.node ON node.id = node_id
   WHERE environment = $1 AND decommissioned_at IS NULL AND noticed_at > now() - interval '1 day'
+    AND last_heard_at - activated_at <= interval '30 seconds'
   ORDER BY node_id, noticed_at, module`;
 
 interface RecordRow {

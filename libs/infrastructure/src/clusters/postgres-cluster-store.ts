@@ -7,6 +7,7 @@ import { readConsistently } from '../database/read-consistently.js';
 import { notifyWake } from '../wake.js';
 import { loadCluster } from './load-cluster.js';
 import { removeModule } from './remove-module.js';
+import { replacePolicy } from './replace-policy.js';
 import { writeAssignments } from './write-assignments.js';
 
 @Injectable()
@@ -61,37 +62,14 @@ export class PostgresClusterStore extends ClusterStore {
     return { policy: row.policy, revision: row.policy_revision };
   }
 
-  /** Also makes the deployments that are judged by it due: what they wait for may have changed. */
   replacePolicy(
     environment: EnvironmentName,
     policy: Policy,
     expectedRevision: number,
   ): Promise<VersionedPolicy | null> {
-    return inTransaction(this.dataSource, async (manager) => {
-      await manager.query(wakeDeploymentsIn, [environment]);
-      const [rows] = await manager.query<[{ policy_revision: number }[], number]>(
-        `UPDATE hotswap.environment SET policy = $2, policy_revision = policy_revision + 1
-         WHERE name = $1 AND policy_revision = $3
-         RETURNING policy_revision`,
-        [environment, JSON.stringify(policy), expectedRevision],
-      );
-      if (!rows[0]) return null;
-      await notifyWake(manager);
-      return { policy, revision: rows[0].policy_revision };
-    });
+    return replacePolicy(this.dataSource, environment, policy, expectedRevision);
   }
 }
-
-const wakeDeploymentsIn = `
-  UPDATE hotswap.deployment SET next_look_at = now()
-  WHERE id IN (
-    SELECT deployment.id FROM hotswap.deployment
-    WHERE next_look_at IS NOT NULL AND EXISTS (
-      SELECT FROM hotswap.deployment_stage AS stage
-      WHERE stage.deployment_id = deployment.id AND stage.environment = $1
-        AND stage.status IN ('Pending', 'Running', 'Waiting', 'RollingBack'))
-    ORDER BY deployment.id
-    FOR NO KEY UPDATE)`;
 
 /** Revisions of the records that no rollout owns, by module. */
 async function lockUnownedRecords(

@@ -15,6 +15,7 @@ export async function findUnfinished(
     `SELECT deployment_id FROM hotswap.deployment_stage
      WHERE name IN ('Deploy', 'Validate') AND status IN ('Pending', 'Running', 'Waiting', 'RollingBack')
        AND module = $1 AND environment = ANY($2) AND deployment_id IS DISTINCT FROM $3
+     ORDER BY deployment_id DESC
      LIMIT 1`,
     [module, environments, exceptId],
   );

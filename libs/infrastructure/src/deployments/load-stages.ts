@@ -18,6 +18,9 @@ export async function loadStages(manager: EntityManager, deploymentId: string): 
   return (await loadStageRows(manager, [deploymentId])).map(toStage);
 }
 
+/** An approval that was asked for before several could be is one of one. */
 export function toStage({ deploymentId: _deployment, nodes: _nodes, ...stage }: StageRow): Stage {
-  return stage;
+  return { ...stage, approval: stage.approval && { ...firstApproval, ...stage.approval } };
 }
+
+const firstApproval = { required: 1, approvals: [] };

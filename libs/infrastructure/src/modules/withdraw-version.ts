@@ -23,8 +23,9 @@ export function withdrawVersion(
   });
 }
 
+/** A look that began before loses: it knows nothing of the withdrawal, and would say when to look again. */
 const wakeDeploymentsOf = `
-  UPDATE hotswap.deployment SET next_look_at = now()
+  UPDATE hotswap.deployment SET next_look_at = now(), claimed_until = NULL, revision = revision + 1
   WHERE id IN (
     SELECT id FROM hotswap.deployment
     WHERE module = $1 AND version = $2 AND next_look_at IS NOT NULL

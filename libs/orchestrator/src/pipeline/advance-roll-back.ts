@@ -72,7 +72,9 @@ function complete(view: DeploymentView, stage: Stage, because: Reason): Pipeline
   const returns = cluster.live
     .map((node) => node.observation(record.module)?.since ?? view.now)
     .filter((since) => since >= known.decidedAt);
-  const confirmedAt = returns.length > 0 ? Math.max(...returns) : known.decidedAt;
+  // Where it was given up, or superseded, not all nodes are back.
+  const isConfirmed = because.code === 'rolled-back';
+  const confirmedAt = isConfirmed ? Math.max(known.decidedAt, ...returns) : null;
   return {
     ...advance(view, stage, because),
     kind: 'complete-stage',
