@@ -169,12 +169,11 @@ describe('Not here:', () => {
             await waitForMiddle(cluster, id, 'Development', strategy, 1);
           }
           const touched = await inDatabase(cluster, [
-            `SELECT FROM hotswap.node_assignment AS wanted
+            `SELECT wanted.node_id FROM hotswap.node_assignment AS wanted
              JOIN hotswap.node ON node.id = node_id
-             JOIN hotswap.environment_release AS record ON record.environment = node.environment AND record.module = wanted.module
-             WHERE node.environment = 'Development' AND wanted.module = $1
-               AND (wanted.active <> record.release OR wanted.candidate IS NOT NULL)`,
-            [moduleName],
+             JOIN hotswap.release AS target ON target.module = wanted.module AND target.version = $2
+             WHERE node.environment = 'Development' AND wanted.module = $1 AND target.digest IN (wanted.active, wanted.candidate)`,
+            [moduleName, target],
           ]);
           expect(touched).toHaveLength(strategy === 'Rolling' ? 2 : 3);
           expect((await cluster.post(`/api/v1/deployments/${id}/rollback`)).status).toBe(202);
