@@ -222,12 +222,17 @@ function toPlans(view: DeploymentView, { assign }: PipelineDecision) {
   return assign.map((planned) => ({ ...planned, module: view.deployment.module, traceparent }));
 }
 
-/** Whoever comes next may look at once. */
-async function releaseClaim(dataSource: DataSource, { deployment }: DeploymentView): Promise<void> {
-  await dataSource.query('UPDATE hotswap.deployment SET claimed_until = NULL WHERE id = $1 AND revision = $2', [
-    deployment.id,
-    deployment.revision,
-  ]);
+/** Whoever comes next may look at once. Where every look takes too long nothing is ever decided: that must not go unsaid. */
+async function releaseClaim(dataSource: DataSource, { deployment, now }: DeploymentView): Promise<void> {
+  const [released] = await dataSource.query<[{ now: Date }[], number]>(
+    'UPDATE hotswap.deployment SET claimed_until = NULL WHERE id = $1 AND revision = $2 RETURNING now()',
+    [deployment.id, deployment.revision],
+  );
+  const lookedSeconds = ((released[0]?.now.getTime() ?? now) - now) / 1000;
+  if (lookedSeconds > leaseSeconds)
+    logger.warn(
+      `Deployment ${deployment.id}: a look took ${lookedSeconds.toFixed(1)} s and was dropped after ${leaseSeconds} s; the database is slow, or this process is`,
+    );
 }
 
 function isFinal({ status }: PipelineDecision): boolean {
