@@ -8,6 +8,7 @@ import { Hooks } from './hooks.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import { replyOf, type HostRequest, type HostResponse, type Reply } from './http.js';
+import { loadResultOf } from './instance-answers.js';
 import { CallError, InstanceLink } from './instance-link.js';
 import {
   advance,
@@ -27,7 +28,7 @@ import { environmentOf, releaseName, type LoadableRelease } from './release.js';
 import { readSecrets } from './secrets.js';
 import { checkHealthPath, smokeTest } from './smoke-test.js';
 import { Watch, type WatchContext } from './watch.js';
-import type { InstanceCall, LoadResult } from './wire/messages.js';
+import type { InstanceCall } from './wire/messages.js';
 
 /** `traceparent` (W3C) is that of the assignment that the release is loaded for. */
 export type LoadRelease = (
@@ -296,7 +297,7 @@ export class Instance implements Tenant {
     const directory = await enclosure.furnish(release.directory);
     const entryUrl = pathToFileURL(join(directory, release.manifest.entry)).href;
     const call: InstanceCall = { call: 'load', entryUrl, env: environmentOf(release, secrets) };
-    const { functions } = (await this.#phase('load', call, this.context.timing.loadSeconds)) as LoadResult;
+    const { functions } = loadResultOf(await this.#phase('load', call, this.context.timing.loadSeconds));
     const { timing } = this.context;
     this.#hooks = new Hooks(this.link, new Set(functions), timing, (message) => this.#log('warn', 'host', message));
     return functions.includes('health');

@@ -109,6 +109,38 @@ describe('An instance that does harm', () => {
     );
   });
 
+  it.each([
+    ['is null', `JSON.stringify = () => 'null'`],
+    ['is no JSON', `JSON.stringify = () => 'well enough'`],
+    ['has text for memory', `process.memoryUsage.rss = () => 'x'`],
+    ['has a fraction of a byte', `process.memoryUsage.rss = () => 1.5`],
+    ['has less than no memory', `process.memoryUsage.rss = () => -1`],
+    ['has null for memory', `process.memoryUsage.rss = () => NaN`],
+    ['has endless time', `JSON.stringify = () => '{"cpuSeconds":1e999,"rssBytes":1,"eventLoopDelaySeconds":0}'`],
+    ['has text for a delay', `JSON.stringify = () => '{"cpuSeconds":1,"rssBytes":1,"eventLoopDelaySeconds":"0"}'`],
+    ['is a failure', `process.cpuUsage = () => { throw new Error('not to be told'); }`],
+  ])('by an answer to the watchdog that %s is ended alone, and named', async (_, forge) => {
+    const forging = `export default { fetch(request, env) {
+      if (request.url.endsWith('/forge')) ${forge};
+      return new Response(env.version);
+    } };`;
+    const one = fixture.release('shop@1.0.0', forging);
+    const till = fixture.release('till@1.0.0');
+    await fixture.reach(one);
+    await fixture.reach(till);
+    const { pid } = await fixture.json('till');
+    await fixture.get('shop', '/forge');
+    await fixture.until('it is ended', () => fixture.instance(one)?.crashes === 1);
+    expect(
+      fixture.logs
+        .filter(({ level, source }) => level === 'error' && source === 'host')
+        .map(({ release, message }) => `${release} ${message}`),
+    ).toEqual([expect.stringMatching(/^shop@1.0.0 The process does not tell how it is: .+, and was ended\.$/)]);
+    await fixture.until('it serves again', () => fixture.instance(one)?.state === 'Active');
+    expect(await fixture.json('till')).toEqual({ version: '1.0.0', pid });
+    expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
+  });
+
   it('by printing without end is cut short', async () => {
     const printing = `export default { fetch() { for (let n = 0; n < 5000; n++) console.log('line', n); console.error('x'.repeat(20000)); return new Response('ok'); } };`;
     const one = fixture.release('shop@1.0.0', printing);

@@ -240,6 +240,11 @@ describe('A release that can not be made ready', () => {
   const cases: { kind: string; source: string; manifest?: object; error: RegExp }[] = [
     { kind: 'load', source: 'export default {};', error: /no function "fetch"/ },
     { kind: 'load', source: 'export default {', error: /Unexpected end/ },
+    {
+      kind: 'load',
+      source: `JSON.stringify = () => '{"functions":null}'; export default { fetch() {} };`,
+      error: /no list of the functions/,
+    },
     { kind: 'load', source: 'process.exit(7);', error: /exit code 7/ },
     {
       kind: 'start',
