@@ -127,10 +127,36 @@ describe('A spare', () => {
   });
 });
 
-describe('A node whose memory is all taken', () => {
-  // An instance of the fixture's modules is kept 64 MiB for, and 48 for Node itself.
-  const instanceMiB = 112;
+// An instance of the fixture's modules is kept 64 MiB for, and 48 for Node itself.
+const instanceMiB = 112;
 
+describe('A process that can not be made', () => {
+  it('keeps no memory taken', async () => {
+    let tries = 0;
+    const enclose = encloseIn(directory);
+    fixture = new HostFixture(
+      {},
+      {
+        spareCountMax: 0,
+        enclose: (shape) => {
+          if (++tries <= 2) throw new Error('too many open files');
+          return enclose(shape);
+        },
+      },
+    );
+    const one = fixture.release('shop@1.0.0');
+    fixture.apply(one);
+    await fixture.until('it serves', () => fixture.report('shop').active === one.digest);
+    expect(tries).toBe(3);
+    const none = { warm: 0, spare: 0, twin: 0, candidate: 0, active: 0, leaving: 0 };
+    expect(fixture.host.memory().taken).toEqual({ ...none, active: instanceMiB * 2 ** 20 });
+    await fixture.reach(null, { module: 'shop' });
+    await fixture.until('it has ended', () => fixture.host.reports().every(({ instances }) => instances.length === 0));
+    expect(fixture.host.memory().taken).toEqual(none);
+  });
+});
+
+describe('A node whose memory is all taken', () => {
   it('holds a release with the numbers, serves on, and takes it once there is room', async () => {
     open({ memoryBytesMax: 2 * instanceMiB * 2 ** 20, spareCountMax: 0 });
     const [one, two, till] = [
