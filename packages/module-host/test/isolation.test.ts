@@ -9,13 +9,27 @@ let fixture: HostFixture;
 beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 1, retrySecondsMax: 0.5 })));
 afterEach(() => fixture.close());
 
-const breakable = `export default { async fetch(request, env) {
+const breakable = `
+/** A batch (see wire/batch.ts) of one frame of credit for each of the first exchanges. */
+function creditOf(text) {
+  const ids = [0, 1, 2, 3, 4, 5];
+  const batch = Buffer.alloc(12 + ids.length * (16 + text.length));
+  batch.writeUInt32LE(batch.length - 4, 0);
+  batch.writeUInt32LE(ids.length, 4);
+  batch.writeUInt32LE(ids.length * text.length, 8);
+  ids.forEach((id, at) => [9, id, text.length, 0].forEach((word, n) => batch.writeUInt32LE(word, 12 + at * 16 + n * 4)));
+  batch.write(text.repeat(ids.length), 12 + ids.length * 16);
+  return batch;
+}
+export default { async fetch(request, env) {
   const { pathname } = new URL(request.url);
   if (pathname === '/hang') return new Promise(() => {});
   if (pathname === '/exit') process.exit(3);
   if (pathname === '/reject') Promise.reject(new Error('nobody looks'));
   if (pathname === '/spin') for (;;);
   if (pathname === '/garbage') (await import('node:fs')).writeSync(3, 'what a kernel never expects'.repeat(100));
+  if (pathname === '/credit') (await import('node:fs')).writeSync(3, creditOf('NaN'));
+  if (pathname === '/result') JSON.stringify = () => '"' + 'x'.repeat(2 ** 20) + '"';
   if (pathname === '/buffers')
     for (globalThis.kept = []; kept.length < 24; await new Promise((resolve) => setTimeout(resolve, 10)))
       kept.push(Buffer.alloc(10 * 2 ** 20, 1));
@@ -28,6 +42,7 @@ describe('An instance that dies', () => {
     ['/exit', /exit code 3/],
     ['/reject', /exit code 1/],
     ['/garbage', /protocol/],
+    ['/credit', /Credit is not a number of bytes/],
     // On a busy machine the collector's last efforts may take so long that the watchdog is first.
     ['/heap', /SIGABRT|exit code|did not respond/],
   ])('by %s fails what is pending in it at once, and is started again', async (path, error) => {
