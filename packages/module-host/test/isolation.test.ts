@@ -43,6 +43,7 @@ describe('An instance that dies', () => {
     ['/reject', /exit code 1/],
     ['/garbage', /protocol/],
     ['/credit', /Credit is not a number of bytes/],
+    ['/result', /The answer to ping is longer than 1048576 bytes/],
     // On a busy machine the collector's last efforts may take so long that the watchdog is first.
     ['/heap', /SIGABRT|exit code|did not respond/],
   ])('by %s fails what is pending in it at once, and is started again', async (path, error) => {

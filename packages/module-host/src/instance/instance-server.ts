@@ -11,6 +11,9 @@ import { deepFreeze, importModule } from './module.js';
 import { ServedRequest } from './served-request.js';
 import type { Usage } from './usage.js';
 
+/** The kernel takes no longer answer than 1 MiB, and tells less than this of a failure. */
+const messageLengthMax = 10_000;
+
 /** The instance's end of the wire: does what the kernel asks, with the module that the first call loads. */
 export class InstanceServer {
   #served: { module: Module; env: ModuleEnv } | null = null;
@@ -88,9 +91,8 @@ export class InstanceServer {
       await answer();
     } catch (error) {
       console.error(error);
-      this.#writer.writeJson(frameTypes.failed, id, {
-        message: error instanceof Error ? error.message : String(error),
-      });
+      const message = error instanceof Error ? error.message : String(error);
+      this.#writer.writeJson(frameTypes.failed, id, { message: message.slice(0, messageLengthMax) });
     }
   }
 
