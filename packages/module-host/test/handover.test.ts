@@ -74,12 +74,18 @@ const mishaps: [what: string, inOld: string, inNew: string, error: RegExp][] = [
   ['the new one dies over it', '', 'if (turn === 2) process.exit(9);', /Ended unasked 3 times/],
   ['the old one can not tell', "if (turn === 1) throw new Error('no words');", '', /no words/],
   ['the old one can not tell when it is serious', "if (turn === 2) throw new Error('no words');", '', /no words/],
+  [
+    'the old one has too much',
+    'if (turn === 1) return new Uint8Array(65 * 2 ** 20);',
+    '',
+    /at most 67108864 \(64 MiB\)/,
+  ],
   ['the old one never has done', 'if (turn === 2) await new Promise(() => {});', '', /snapshot took longer than/],
 ];
 
 describe('A handover of a megabyte under load that fails because', () => {
   it.each(mishaps)('%s leaves the old one serving as if nothing had happened', async (_, inOld, inNew, error) => {
-    const handover = { state: { handoverSeconds: 2 } };
+    const handover = { state: { handoverSeconds: 2 }, limits: { memoryMiB: 256 } };
     const one = fixture.release('shop@1.0.0', counterWith(inOld, ''), handover, { ballast: entries });
     const two = fixture.release('shop@2.0.0', counterWith('', inNew), handover);
     await fixture.reach(one);
