@@ -91,6 +91,16 @@ describe('A spare', () => {
     expect((await fixture.get('shop')).text).not.toBe('ERR_ACCESS_DENIED');
   });
 
+  it('is taken whatever the order in which a manifest lists its permissions', async () => {
+    open();
+    await spare(128);
+    const permissions = { childProcess: false, fileWrite: [], fileRead: [], network: false };
+    const one = fixture.release('shop@1.0.0', plainModule, { limits: { memoryMiB: 128 } });
+    Object.assign(fixture.manifestOf(one), { permissions });
+    await fixture.reach(one);
+    expect(swap(one).began).toBe('spare');
+  });
+
   it('that has ended unnoticed costs no release its name: another process is started', async () => {
     open();
     const [one, two] = [fixture.release('shop@1.0.0'), fixture.release('shop@2.0.0')];
