@@ -348,7 +348,8 @@ export class ModuleSlot {
     this.#tell('info', next, previous === null ? 'Active.' : `Active in place of ${previous.name}.`);
     const handedOver = { held: this.#hold?.count ?? 0, stateBytes: stateBytes ?? null };
     const swap = swapReport(next, previous, this.#toldAt, handedOver);
-    this.#lastSwap = swap;
+    // Another process of the same release is no swap.
+    if (this.#lastActive?.digest !== next.spec.digest) this.#lastSwap = swap;
     if (previous?.state === 'deactivated')
       void previous.coolDown(this.#drainSeconds).then((counts) => {
         Object.assign(swap, counts);

@@ -65,6 +65,19 @@ describe('An instance that dies', () => {
     expect(sample.inFlight).toBe(0);
   });
 
+  it('and is started again leaves the last swap as it was', async () => {
+    const two = fixture.release('shop@2.0.0', breakable);
+    await fixture.reach(fixture.release('shop@1.0.0'));
+    await fixture.reach(two);
+    const { lastSwap } = fixture.report('shop');
+    await fixture.get('shop', '/exit').catch(() => undefined);
+    await fixture.until(
+      'it serves again',
+      () => fixture.instance(two)?.crashes === 1 && fixture.instance(two)?.state === 'Active',
+    );
+    expect(fixture.report('shop').lastSwap).toMatchObject({ ...lastSwap, from: expect.any(String), drained: 0 });
+  });
+
   it('again and again is reported as a crash loop, tried again, and left in peace once it holds', async () => {
     const one = fixture.release('shop@1.0.0', breakable);
     await fixture.reach(one);
