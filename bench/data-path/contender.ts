@@ -9,7 +9,6 @@ export interface Contender {
   /** Where it serves; null: it prints `port N`. */
   port: number | null;
   path: string;
-  cwd?: string;
   /** By environment variables beside PATH. */
   env?: Record<string, string>;
   /** It has one answer for whatever it is asked. */
@@ -37,23 +36,35 @@ export class RunningContender {
   port = 0;
   readonly #child: ChildProcess;
   readonly #waiting: ((line: string) => void)[] = [];
+  /** Rejects when its program can't be started, or has ended. */
+  readonly #ended: Promise<never>;
 
   private constructor(readonly contender: Contender) {
     const [program = '', ...args] = contender.command;
     this.#child = spawn(program, args, {
-      cwd: contender.cwd,
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...contender.env },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    this.#ended = new Promise((_, reject) => {
+      this.#child.once('error', (error) => reject(new Error(`${contender.name} can't be run: ${error.message}`)));
+      this.#child.once('exit', (code) => reject(new Error(`${contender.name} ended with ${code}.`)));
+    });
+    // Whoever waits for something of it is told; nobody else has to be.
+    this.#ended.catch(() => undefined);
     createInterface({ input: this.#child.stdout! }).on('line', (line) => this.#receive(line));
   }
 
+  /** @throws Error where its program can't be run, ends, or does not serve in half a minute. */
   static async start(contender: Contender): Promise<RunningContender> {
     const running = new RunningContender(contender);
-    if (contender.port === null) running.port = Number((await running.#line('port ')).slice(5));
-    else running.port = contender.port;
-    await running.#answers();
-    return running;
+    try {
+      running.port = contender.port ?? Number((await running.#line('port ')).slice(5));
+      await running.#answers();
+      return running;
+    } catch (error) {
+      await running.stop();
+      throw error;
+    }
   }
 
   /** Tells it to swap to another version, or `back` to the one before; answers what it says of that. */
@@ -69,8 +80,10 @@ export class RunningContender {
   }
 
   async stop(): Promise<void> {
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
     const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    const pids = treeOf(this.#child.pid!);
+    const pids = treeOf(pid);
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => pids.forEach((pid) => kill(pid)), 5000);
     await ended;
@@ -81,7 +94,7 @@ export class RunningContender {
     for (let attempt = 0; attempt < 300; attempt++) {
       const answer = await fetch(`http://127.0.0.1:${this.port}${this.contender.path}`).catch(() => null);
       if (answer?.ok) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await Promise.race([new Promise((resolve) => setTimeout(resolve, 100)), this.#ended]);
     }
     throw new Error(`${this.contender.name} does not serve on port ${this.port}.`);
   }
@@ -89,9 +102,8 @@ export class RunningContender {
   /** Of others it is known only how long their command takes. */
   async #reload([program = '', ...args]: string[]): Promise<Swapped> {
     const startedAt = performance.now();
-    const { cwd, env } = this.contender;
+    const { env } = this.contender;
     const child = spawn(program, args, {
-      cwd,
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
       stdio: ['ignore', 'ignore', 'inherit'],
       timeout: 60_000,
@@ -108,16 +120,15 @@ export class RunningContender {
   }
 
   #line(start: string): Promise<string> {
-    return new Promise((resolve, reject) => {
+    const line = new Promise<string>((resolve) => {
       const take = (line: string) => {
         if (!line.startsWith(start)) return;
         this.#waiting.splice(this.#waiting.indexOf(take), 1);
         resolve(line);
       };
       this.#waiting.push(take);
-      this.#child.once('exit', (code) => reject(new Error(`${this.contender.name} ended with ${code}.`)));
-      this.#child.setMaxListeners(0);
     });
+    return Promise.race([line, this.#ended]);
   }
 }
 

@@ -40,7 +40,6 @@ const contenders: Contender[] = [hosted('process'), hosted('thread')];
 const peers: Contender[] = [
   { name: 'hono', command: [process.execPath, server('hono.mjs')], port: null, path: '/' },
   { name: 'workerd', command: [bin('workerd'), 'serve', server('workerd.capnp')], port: 18787, path: '/' },
-  { name: 'watt', command: [bin('wattpm'), 'start'], cwd: join(here, 'servers/watt'), port: 18788, path: '/' },
   {
     name: 'pm2-cluster',
     command: [bin('pm2-runtime'), 'start', server('bare.mjs'), '-i', '1', '--', '18789'],
@@ -110,14 +109,19 @@ async function runWithSwaps(contender: Contender): Promise<object> {
 
 /** A B A B: bare and contender right after each other, so that what the machine does meanwhile hits both. */
 async function compare(contender: Contender): Promise<object> {
-  const pair = [await RunningContender.start(bare), await RunningContender.start(contender)] as const;
   const rounds: [Measurement, Measurement][] = [];
+  const reference = await RunningContender.start(bare);
   try {
-    for (const running of pair) await measure(running, 1);
-    for (let round = 0; round < Number(values.rounds); round++)
-      rounds.push([await measure(pair[0], Number(values.seconds)), await measure(pair[1], Number(values.seconds))]);
+    const running = await RunningContender.start(contender);
+    try {
+      for (const each of [reference, running]) await measure(each, 1);
+      for (let round = 0; round < Number(values.rounds); round++)
+        rounds.push([await measure(reference, Number(values.seconds)), await measure(running, Number(values.seconds))]);
+    } finally {
+      await running.stop();
+    }
   } finally {
-    for (const running of pair) await running.stop();
+    await reference.stop();
   }
   const ratio = (of: (measurement: Measurement) => number) => spread(rounds.map(([a, b]) => of(b) / of(a)));
   return {

@@ -167,7 +167,7 @@ describe("the node's port", () => {
 
   it("passes headers on without the connection's own, and says where a request came from", async () => {
     const answer = await exchange(
-      'GET /probe/headers?q=1 HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nX-Secret-Hop: 1\r\nX-Kept: 2\r\nTE: trailers\r\nProxy-Authorization: Basic x\r\nConnection: close, X-Secret-Hop\r\nX-Hotswap-Module: forged\r\n\r\n',
+      'GET /probe/headers?q=1 HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-For: 10.0.0.1\r\nX-Secret-Hop: 1\r\nX-Kept: 2\r\nTE: trailers\r\nProxy-Authorization: Basic x\r\nConnection: close, X-Secret-Hop\r\nX-Hotswap-Module: forged\r\nX-Hotswap-Probe: 1\r\n\r\n',
     );
     const { headers, url } = JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1)) as {
       headers: [string, string][];

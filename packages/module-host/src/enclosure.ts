@@ -37,9 +37,13 @@ export const defaultShape: Shape = {
 
 export function shapeOf({ isolation, permissions, limits: { memoryMiB } }: Manifest): Shape {
   // To a thread, permissions mean nothing.
-  return { isolation, permissions: isolation === 'thread' ? defaultShape.permissions : permissions, memoryMiB };
+  const { network, fileRead, fileWrite, childProcess } =
+    isolation === 'thread' ? defaultShape.permissions : permissions;
+  // Field by field: `isAlike` depends on their order.
+  return { isolation, permissions: { network, fileRead, fileWrite, childProcess }, memoryMiB };
 }
 
+/** Of shapes made by `shapeOf`. */
 export function isAlike(a: Shape, b: Shape): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -74,7 +74,7 @@ export class Exchange {
       case frameTypes.error:
         return this.fail('module-failed', `${this.release} failed while it answered; its log says why.`);
       case frameTypes.credit:
-        return this.#sender?.grant(Number(frame.head));
+        return this.#grant(frame.head);
       default:
         throw new ProtocolError(`A frame of type ${frame.type} is not the instance's to send.`);
     }
@@ -125,6 +125,12 @@ export class Exchange {
     if (!isLast) return;
     this.#receiver.end();
     this.#end('answered');
+  }
+
+  /** @throws ProtocolError */
+  #grant(bytes: string): void {
+    if (!/^[1-9]\d{0,6}$/.test(bytes)) throw new ProtocolError('Credit is not a number of bytes.');
+    this.#sender?.grant(Number(bytes));
   }
 
   /** A client that keeps its connection would misread the answer after this one. */

@@ -77,6 +77,8 @@ const hopByHop: ReadonlySet<string> = new Set([
 
 /** A status, then lines of a header's name and value in turn. */
 const headPattern = /^[2-5]\d\d(?:\n[!#$%&'*+\-.^_`|~0-9a-z]+\n[\t\x20-\x7e\x80-\xff]*)*$/;
+/** In characters. Far more than browsers and balancers take; a head has no credit to keep it small. */
+const headLengthMax = 64 * 1024;
 /** Whether there may be a header that needs looking at; few answers have one. */
 const specialNames = new RegExp(`\\n(?:content-length|${[...hopByHop].join('|')})\\n`);
 
@@ -89,7 +91,7 @@ export interface AcceptedHead {
 
 /** Checks what an instance sent as the head of an answer (see wire/head.ts); an instance may send anything. Null: not acceptable. */
 export function acceptResponseHead(head: string): AcceptedHead | null {
-  if (!headPattern.test(head)) return null;
+  if (head.length > headLengthMax || !headPattern.test(head)) return null;
   const headers = head.split('\n');
   const status = Number(headers.shift());
   return specialNames.test(head) ? withoutHopByHop(status, headers) : { status, headers, contentLength: null };

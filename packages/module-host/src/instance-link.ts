@@ -2,12 +2,15 @@ import { HostError, messageOf } from './errors.js';
 import { Exchange, type ExchangeLimits, type ExchangeResult } from './exchange.js';
 import type { HostRequest, Reply } from './http.js';
 import { batchBytesMax } from './wire/batch.js';
-import { frameTypes, type Frame } from './wire/frame.js';
+import { frameTypes, ProtocolError, type Frame } from './wire/frame.js';
 import { FrameReader } from './wire/frame-reader.js';
 import { FrameWriter } from './wire/frame-writer.js';
 import { parseJson, type Failure, type InstanceCall } from './wire/messages.js';
 import { Numbers, Slots } from './wire/slots.js';
 import type { Wire } from './wire/wire.js';
+
+/** Of the answer to a call, but for a state. */
+const resultBytesMax = 2 ** 20;
 
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
@@ -24,7 +27,7 @@ export class CallError extends Error {
 export class InstanceLink {
   readonly exchanges = new Slots<Exchange>();
   readonly #exchangeNumbers = new Numbers();
-  #calls = new Map<number, { resolve(result: Buffer): void; reject(error: Error): void }>();
+  #calls = new Map<number, { what: string; resolve(result: Buffer): void; reject(error: Error): void }>();
   #lastCall = 0;
   #open = true;
   #closed: string | null = null;
@@ -86,6 +89,7 @@ export class InstanceLink {
         reject(new CallError(`${what} took longer than ${timeoutSeconds} s.`, true));
       }, timeoutSeconds * 1000);
       this.#calls.set(id, {
+        what,
         resolve: (result) => (clearTimeout(timer), resolve(result)),
         reject: (error) => (clearTimeout(timer), reject(error)),
       });
@@ -144,8 +148,13 @@ export class InstanceLink {
     else this.exchanges.get(frame.id)?.receive(frame);
   }
 
+  /** @throws ProtocolError */
   #receiveResult({ type, id, body }: Frame): void {
     const call = this.#calls.get(id);
+    // A state's only limit is that of a batch.
+    const isState = type === frameTypes.done && call?.what === 'snapshot';
+    if (call !== undefined && !isState && (body?.length ?? 0) > resultBytesMax)
+      throw new ProtocolError(`The answer to ${call.what} is longer than ${resultBytesMax} bytes.`);
     this.#calls.delete(id);
     if (type === frameTypes.done) call?.resolve(Buffer.from(body ?? ''));
     else call?.reject(new CallError(String((parseJson(body) as Failure).message)));

@@ -8,6 +8,7 @@ import { Hooks } from './hooks.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import { replyOf, type HostRequest, type HostResponse, type Reply } from './http.js';
+import { loadResultOf } from './instance-answers.js';
 import { CallError, InstanceLink } from './instance-link.js';
 import {
   advance,
@@ -27,7 +28,7 @@ import { environmentOf, releaseName, type LoadableRelease } from './release.js';
 import { readSecrets } from './secrets.js';
 import { checkHealthPath, smokeTest } from './smoke-test.js';
 import { Watch, type WatchContext } from './watch.js';
-import type { InstanceCall, LoadResult } from './wire/messages.js';
+import type { InstanceCall } from './wire/messages.js';
 
 /** `traceparent` (W3C) is that of the assignment that the release is loaded for. */
 export type LoadRelease = (
@@ -165,13 +166,19 @@ export class Instance implements Tenant {
 
   /** From ready or deactivated to active. @throws LoadError of kind `activate`; the instance is as it was, but for background work. */
   async activate(): Promise<void> {
+    this.#expectActivable();
     this.#cooling?.abort.abort();
     await this.#hooks?.activate().catch((error: unknown) => {
       throw new LoadError('activate', messageOf(error));
     });
-    if (!this.serving || !canAdvance(this.#lifecycle, 'activated'))
-      throw new LoadError('activate', `${this.name} ended while it was activated.`);
+    this.#expectActivable();
     this.#advance({ event: 'activated' });
+  }
+
+  /** It may have died, or have been let go, meanwhile. @throws LoadError of kind `activate` */
+  #expectActivable(): void {
+    if (this.serving && canAdvance(this.#lifecycle, 'activated')) return;
+    throw new LoadError('activate', `${this.name} ended while it was activated.`);
   }
 
   /** Whether background work may go on in it. */
@@ -244,7 +251,8 @@ export class Instance implements Tenant {
   async #retire(drainSeconds: number): Promise<void> {
     const startedAt = performance.now();
     const wasActive = this.#lifecycle.state === 'active';
-    if (wasActive) void this.standDown();
+    // Also where it is not active yet, or could not be activated: its work may have begun.
+    void this.standDown();
     if (canAdvance(this.#lifecycle, 'drain')) this.#advance({ event: 'drain' });
     const remaining = () => Math.max(0, drainSeconds - (performance.now() - startedAt) / 1000);
     await (wasActive ? this.coolDown(drainSeconds) : this.#cooling?.over);
@@ -296,7 +304,7 @@ export class Instance implements Tenant {
     const directory = await enclosure.furnish(release.directory);
     const entryUrl = pathToFileURL(join(directory, release.manifest.entry)).href;
     const call: InstanceCall = { call: 'load', entryUrl, env: environmentOf(release, secrets) };
-    const { functions } = (await this.#phase('load', call, this.context.timing.loadSeconds)) as LoadResult;
+    const { functions } = loadResultOf(await this.#phase('load', call, this.context.timing.loadSeconds));
     const { timing } = this.context;
     this.#hooks = new Hooks(this.link, new Set(functions), timing, (message) => this.#log('warn', 'host', message));
     return functions.includes('health');
@@ -346,14 +354,10 @@ export class Instance implements Tenant {
 
   async #phase(kind: FailureKind, call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
     try {
-      return await this.#call(call, timeoutSeconds);
+      return await this.link.call(call, timeoutSeconds);
     } catch (error) {
       throw new LoadError(kind, messageOf(error));
     }
-  }
-
-  async #call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
-    return this.link.call(call, timeoutSeconds);
   }
 
   #kill(reason: string): void {

@@ -318,7 +318,7 @@ export class ModuleSlot {
     const previous = this.#active === next ? null : this.#active;
     try {
       if (previous !== null && handoverSecondsOf(next) !== null && handoverSecondsOf(previous) !== null)
-        figures.stateBytes = await handOver(previous, next, () => (this.#hold = new Hold(previous)));
+        figures.stateBytes = await this.#handOver(previous, next);
       await this.#work.give(next, this.#drainSeconds, (stuck) => {
         if (stuck === previous) this.#hold ??= new Hold(previous);
       });
@@ -330,14 +330,26 @@ export class ModuleSlot {
     }
   }
 
+  /** Answers the bytes of state that went over; undefined: the previous one has died meanwhile, and its state with it, for which the next is not to blame. */
+  async #handOver(previous: Instance, next: Instance): Promise<number | undefined> {
+    try {
+      return await handOver(previous, next, () => (this.#hold = new Hold(previous)));
+    } catch (error) {
+      if (previous.serving) throw error;
+      this.#tell('warn', next, `Goes on without the state of ${previous.name}, which ended while it was handed over.`);
+      return undefined;
+    }
+  }
+
   /** To an instance that was just activated, unless something else is asked for by now. */
   #pointTo(next: Instance, previous: Instance | null, { stateBytes }: PhaseFigures): void {
     if (this.#flipTarget() !== next) return void next.standDown();
     this.#active = next;
-    this.#tellFlip(next, previous);
+    this.#tell('info', next, previous === null ? 'Active.' : `Active in place of ${previous.name}.`);
     const handedOver = { held: this.#hold?.count ?? 0, stateBytes: stateBytes ?? null };
     const swap = swapReport(next, previous, this.#toldAt, handedOver);
-    this.#lastSwap = swap;
+    // Another process of the same release is no swap.
+    if (this.#lastActive?.digest !== next.spec.digest) this.#lastSwap = swap;
     if (previous?.state === 'deactivated')
       void previous.coolDown(this.#drainSeconds).then((counts) => {
         Object.assign(swap, counts);
@@ -349,9 +361,8 @@ export class ModuleSlot {
     this.#keepers.get(next.spec.digest)?.confirm();
   }
 
-  #tellFlip({ name, pid }: Instance, previous: Instance | null): void {
-    const message = previous === null ? 'Active.' : `Active in place of ${previous.name}.`;
-    this.context.log({ level: 'info', source: 'host', module: this.module, release: name, pid, message });
+  #tell(level: 'info' | 'warn', { name, pid }: Instance, message: string): void {
+    this.context.log({ level, source: 'host', module: this.module, release: name, pid, message });
   }
 
   #release(keeper: ReleaseKeeper): void {

@@ -15,6 +15,8 @@ export class Pulse {
     private readonly ping: () => Promise<InstanceStatistics>,
     private readonly onStatistics: (statistics: InstanceStatistics) => void,
     private readonly onStall: () => void,
+    /** It answered with a failure, or can't answer; it is not asked again. */
+    private readonly onFailure: (error: unknown) => void,
   ) {
     this.#timer = setInterval(() => this.#tick(), timing.pingSeconds * 1000);
     this.#tick();
@@ -40,8 +42,10 @@ export class Pulse {
         this.#waiting = false;
         this.onStatistics(statistics);
       },
-      // The instance has gone, which is told elsewhere.
-      () => this.stop(),
+      (error: unknown) => {
+        this.stop();
+        this.onFailure(error);
+      },
     );
   }
 }

@@ -33,19 +33,21 @@ export class Quarters {
     this.#spares = new Spares(enclose, this.#budget, spareCountMax, spareSeconds, bytesOf, defaultShape);
   }
 
-  /** @throws LoadError of kind `memory`; the signal's reason when it is aborted while others make room. */
+  /** @throws LoadError of kind `memory`; the signal's reason when it is aborted while others make room; whatever `enclose` throws. */
   async take(tenant: Tenant, shape: Shape, signal: AbortSignal): Promise<Lodging> {
     const spare = this.#spares.take(shape);
     try {
       const bytes = (shape.memoryMiB + ownMiB[shape.isolation]) * mebibyte;
       const { claim, vacated } = this.#budget.admit(tenant, bytes);
-      await this.#orAborted(vacated, signal).catch((error: unknown) => {
+      try {
+        await this.#orAborted(vacated, signal);
+        const enclosure = spare ?? this.options.enclose(shape);
+        void enclosure.ended.then(() => claim.end());
+        return { enclosure, claim, isSpare: spare !== null };
+      } catch (error) {
         claim.end();
         throw error;
-      });
-      const enclosure = spare ?? this.options.enclose(shape);
-      void enclosure.ended.then(() => claim.end());
-      return { enclosure, claim, isSpare: spare !== null };
+      }
     } catch (error) {
       spare?.kill();
       throw error;

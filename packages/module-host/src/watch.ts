@@ -1,3 +1,5 @@
+import { messageOf } from './errors.js';
+import { statisticsOf } from './instance-answers.js';
 import type { InstanceLink } from './instance-link.js';
 import { rssBytesMax } from './process-arguments.js';
 import { Pulse } from './pulse.js';
@@ -31,6 +33,7 @@ export class Watch {
       () => this.#ping(),
       (statistics) => this.#observe(statistics),
       () => onHarm(`did not respond for ${context.timing.stallSeconds} s`),
+      (error) => this.#onFailure(error),
     );
   }
 
@@ -47,7 +50,12 @@ export class Watch {
 
   async #ping(): Promise<InstanceStatistics> {
     // Its deadline is the pulse's: a late answer is still a sign.
-    return (await this.link.call({ call: 'ping' }, 3600)) as InstanceStatistics;
+    return statisticsOf(await this.link.call({ call: 'ping' }, 3600));
+  }
+
+  /** One that has gone can't answer either; that is told elsewhere. */
+  #onFailure(error: unknown): void {
+    if (this.link.open && !this.#isOver) this.onHarm(`does not tell how it is: ${messageOf(error)}`);
   }
 
   #observe({ cpuSeconds, rssBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
@@ -55,10 +63,11 @@ export class Watch {
     const { enclosure, claim } = this.lodging;
     const used = Math.max(0, cpuSeconds - this.#usage.cpuSeconds);
     this.#usage = { cpuSeconds, rssBytes, rssBytesMax: Math.max(rssBytes, this.#usage.rssBytesMax) };
+    const [mebibytes, limit] = [rssBytes, rssBytesMax(this.limits)].map((bytes) => Math.round(bytes / 2 ** 20));
+    // Before it is counted: nobody else has to leave for what is ended anyway.
+    if (rssBytes > rssBytesMax(this.limits))
+      return this.onHarm(`used ${mebibytes} MiB of memory, more than the ${limit} MiB that its limit allows`);
     this.context.traffic.observe(enclosure, used, rssBytes, eventLoopDelaySeconds);
     this.context.quarters.measure(claim, rssBytes);
-    const [mebibytes, limit] = [rssBytes, rssBytesMax(this.limits)].map((bytes) => Math.round(bytes / 2 ** 20));
-    if (rssBytes > rssBytesMax(this.limits))
-      this.onHarm(`used ${mebibytes} MiB of memory, more than the ${limit} MiB that its limit allows`);
   }
 }

@@ -26,6 +26,7 @@ const echo = `export default { async fetch(request, env, ctx) {
     case '/ignore': return new Response('not read');
     case '/wait': request.signal.addEventListener('abort', () => console.log('aborted: ' + request.signal.reason.message)); return new Promise(() => {});
     case '/smuggle': return new Response('0123456789', { headers: { 'content-length': '4', connection: 'close', 'transfer-encoding': 'chunked' } });
+    case '/long-head': return new Response('ok', { headers: { 'x-long': 'x'.repeat(Number(url.searchParams.get('length'))) } });
     case '/short': return new Response('01', { headers: { 'content-length': '4' } });
     case '/exact': return new Response('0123', { headers: { 'content-length': '4', connection: 'close' } });
     case '/slow-reader': { const reader = request.body.getReader(); await reader.read(); globalThis.resume = () => {}; await new Promise((r) => { globalThis.resume = r; }); let bytes = 0; for (let n = await reader.read(); !n.done; n = await reader.read()) bytes += n.value.length; return Response.json({ bytes }); }
@@ -236,6 +237,13 @@ describe('An exchange', () => {
     const { text, headers } = await fixture.get('shop', '/exact');
     expect(text).toBe('0123');
     expect(headers.map(([name]) => name)).not.toContain('connection');
+  });
+
+  it('takes no head of an answer beyond 64 KiB', async () => {
+    await fixture.reach(one());
+    expect((await fixture.get('shop', '/long-head?length=60000')).status).toBe(200);
+    await expect(fixture.get('shop', '/long-head?length=66000')).rejects.toMatchObject({ code: 'module-failed' });
+    expect((await fixture.get('shop', '/teapot')).status).toBe(418);
   });
 
   it("is counted with its latency, and so are the process' figures", async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { bodyOf, HostFixture } from './host-fixture.js';
 
@@ -74,12 +75,18 @@ const mishaps: [what: string, inOld: string, inNew: string, error: RegExp][] = [
   ['the new one dies over it', '', 'if (turn === 2) process.exit(9);', /Ended unasked 3 times/],
   ['the old one can not tell', "if (turn === 1) throw new Error('no words');", '', /no words/],
   ['the old one can not tell when it is serious', "if (turn === 2) throw new Error('no words');", '', /no words/],
+  [
+    'the old one has too much',
+    'if (turn === 1) return new Uint8Array(65 * 2 ** 20);',
+    '',
+    /at most 67108864 \(64 MiB\)/,
+  ],
   ['the old one never has done', 'if (turn === 2) await new Promise(() => {});', '', /snapshot took longer than/],
 ];
 
 describe('A handover of a megabyte under load that fails because', () => {
   it.each(mishaps)('%s leaves the old one serving as if nothing had happened', async (_, inOld, inNew, error) => {
-    const handover = { state: { handoverSeconds: 2 } };
+    const handover = { state: { handoverSeconds: 2 }, limits: { memoryMiB: 256 } };
     const one = fixture.release('shop@1.0.0', counterWith(inOld, ''), handover, { ballast: entries });
     const two = fixture.release('shop@2.0.0', counterWith('', inNew), handover);
     await fixture.reach(one);
@@ -112,6 +119,49 @@ describe('A handover of a megabyte under load that fails because', () => {
     expect(fixture.instance(one)).toMatchObject({ state: 'Active', crashes: 0 });
   });
 });
+describe('A handover of a megabyte under load that the old one does not live to see', () => {
+  it.each([
+    ['at the rehearsal', 'if (turn === 1) process.exit(9);'],
+    ['when it is serious', 'if (turn === 2) process.exit(9);'],
+  ])('%s is not held against the new one, which serves without its state', async (_, inOld) => {
+    const handover = { state: { handoverSeconds: 5 } };
+    const one = fixture.release('shop@1.0.0', counterWith(inOld, ''), handover, { ballast: entries });
+    const two = fixture.release('shop@2.0.0', counter, handover);
+    await fixture.reach(one);
+    let isOver = false;
+    let written = 0;
+    const clients = Array.from({ length: 8 }, async (__, client) => {
+      while (!isOver)
+        await write(client).then(
+          () => written++,
+          // What was in flight in the old one.
+          async (error: unknown) => {
+            expect(error).toMatchObject({ code: expect.stringMatching(/^module-(failed|not-ready)$/) });
+            await pause(5);
+          },
+        );
+    });
+    await fixture.reach(two);
+    const before = written;
+    await fixture.until('writes go on', () => written > before + 50);
+    isOver = true;
+    await Promise.all(clients);
+    expect(fixture.report('shop')).toMatchObject({
+      active: two.digest,
+      lastSwap: { release: two.digest, from: one.digest, stateBytes: null },
+    });
+    expect(fixture.instance(two)).toMatchObject({ state: 'Active', crashes: 0, failureKind: null });
+    expect(fixture.logs).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        release: 'shop@2.0.0',
+        message: expect.stringMatching(/without the state of shop@1\.0\.0/),
+      }),
+    );
+    expect(await fixture.json('shop')).toMatchObject({ version: '2.0.0', begun: 1 });
+  });
+});
+
 describe('Background work', () => {
   it('has ended in one instance before it begins in another', async () => {
     const source = `export default {

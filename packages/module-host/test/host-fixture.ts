@@ -109,6 +109,10 @@ export class HostFixture {
     return spec;
   }
 
+  manifestOf(spec: ReleaseSpec): Manifest {
+    return this.#manifests.get(spec.digest)!;
+  }
+
   apply(active: ReleaseSpec | null, more: Partial<ModuleAssignment> = {}): void {
     this.host.apply([
       {

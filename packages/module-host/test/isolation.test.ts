@@ -9,13 +9,27 @@ let fixture: HostFixture;
 beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 1, retrySecondsMax: 0.5 })));
 afterEach(() => fixture.close());
 
-const breakable = `export default { async fetch(request, env) {
+const breakable = `
+/** A batch (see wire/batch.ts) of one frame of credit for each of the first exchanges. */
+function creditOf(text) {
+  const ids = [0, 1, 2, 3, 4, 5];
+  const batch = Buffer.alloc(12 + ids.length * (16 + text.length));
+  batch.writeUInt32LE(batch.length - 4, 0);
+  batch.writeUInt32LE(ids.length, 4);
+  batch.writeUInt32LE(ids.length * text.length, 8);
+  ids.forEach((id, at) => [9, id, text.length, 0].forEach((word, n) => batch.writeUInt32LE(word, 12 + at * 16 + n * 4)));
+  batch.write(text.repeat(ids.length), 12 + ids.length * 16);
+  return batch;
+}
+export default { async fetch(request, env) {
   const { pathname } = new URL(request.url);
   if (pathname === '/hang') return new Promise(() => {});
   if (pathname === '/exit') process.exit(3);
   if (pathname === '/reject') Promise.reject(new Error('nobody looks'));
   if (pathname === '/spin') for (;;);
   if (pathname === '/garbage') (await import('node:fs')).writeSync(3, 'what a kernel never expects'.repeat(100));
+  if (pathname === '/credit') (await import('node:fs')).writeSync(3, creditOf('NaN'));
+  if (pathname === '/result') JSON.stringify = () => '"' + 'x'.repeat(2 ** 20) + '"';
   if (pathname === '/buffers')
     for (globalThis.kept = []; kept.length < 24; await new Promise((resolve) => setTimeout(resolve, 10)))
       kept.push(Buffer.alloc(10 * 2 ** 20, 1));
@@ -28,6 +42,8 @@ describe('An instance that dies', () => {
     ['/exit', /exit code 3/],
     ['/reject', /exit code 1/],
     ['/garbage', /protocol/],
+    ['/credit', /Credit is not a number of bytes/],
+    ['/result', /The answer to ping is longer than 1048576 bytes/],
     // On a busy machine the collector's last efforts may take so long that the watchdog is first.
     ['/heap', /SIGABRT|exit code|did not respond/],
   ])('by %s fails what is pending in it at once, and is started again', async (path, error) => {
@@ -47,6 +63,19 @@ describe('An instance that dies', () => {
     const sample = fixture.traffic(one)!;
     expect(sample.failures).toBeGreaterThanOrEqual(2);
     expect(sample.inFlight).toBe(0);
+  });
+
+  it('and is started again leaves the last swap as it was', async () => {
+    const two = fixture.release('shop@2.0.0', breakable);
+    await fixture.reach(fixture.release('shop@1.0.0'));
+    await fixture.reach(two);
+    const { lastSwap } = fixture.report('shop');
+    await fixture.get('shop', '/exit').catch(() => undefined);
+    await fixture.until(
+      'it serves again',
+      () => fixture.instance(two)?.crashes === 1 && fixture.instance(two)?.state === 'Active',
+    );
+    expect(fixture.report('shop').lastSwap).toMatchObject({ ...lastSwap, from: expect.any(String), drained: 0 });
   });
 
   it('again and again is reported as a crash loop, tried again, and left in peace once it holds', async () => {
@@ -107,6 +136,38 @@ describe('An instance that does harm', () => {
     expect(fixture.logs.some(({ message }) => /used \d+ MiB of memory, more than the 160 MiB/.test(message))).toBe(
       true,
     );
+  });
+
+  it.each([
+    ['is null', `JSON.stringify = () => 'null'`],
+    ['is no JSON', `JSON.stringify = () => 'well enough'`],
+    ['has text for memory', `process.memoryUsage.rss = () => 'x'`],
+    ['has a fraction of a byte', `process.memoryUsage.rss = () => 1.5`],
+    ['has less than no memory', `process.memoryUsage.rss = () => -1`],
+    ['has null for memory', `process.memoryUsage.rss = () => NaN`],
+    ['has endless time', `JSON.stringify = () => '{"cpuSeconds":1e999,"rssBytes":1,"eventLoopDelaySeconds":0}'`],
+    ['has text for a delay', `JSON.stringify = () => '{"cpuSeconds":1,"rssBytes":1,"eventLoopDelaySeconds":"0"}'`],
+    ['is a failure', `process.cpuUsage = () => { throw new Error('not to be told'); }`],
+  ])('by an answer to the watchdog that %s is ended alone, and named', async (_, forge) => {
+    const forging = `export default { fetch(request, env) {
+      if (request.url.endsWith('/forge')) ${forge};
+      return new Response(env.version);
+    } };`;
+    const one = fixture.release('shop@1.0.0', forging);
+    const till = fixture.release('till@1.0.0');
+    await fixture.reach(one);
+    await fixture.reach(till);
+    const { pid } = await fixture.json('till');
+    await fixture.get('shop', '/forge');
+    await fixture.until('it is ended', () => fixture.instance(one)?.crashes === 1);
+    expect(
+      fixture.logs
+        .filter(({ level, source }) => level === 'error' && source === 'host')
+        .map(({ release, message }) => `${release} ${message}`),
+    ).toEqual([expect.stringMatching(/^shop@1.0.0 The process does not tell how it is: .+, and was ended\.$/)]);
+    await fixture.until('it serves again', () => fixture.instance(one)?.state === 'Active');
+    expect(await fixture.json('till')).toEqual({ version: '1.0.0', pid });
+    expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
   });
 
   it('by printing without end is cut short', async () => {

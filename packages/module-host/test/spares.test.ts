@@ -91,6 +91,16 @@ describe('A spare', () => {
     expect((await fixture.get('shop')).text).not.toBe('ERR_ACCESS_DENIED');
   });
 
+  it('is taken whatever the order in which a manifest lists its permissions', async () => {
+    open();
+    await spare(128);
+    const permissions = { childProcess: false, fileWrite: [], fileRead: [], network: false };
+    const one = fixture.release('shop@1.0.0', plainModule, { limits: { memoryMiB: 128 } });
+    Object.assign(fixture.manifestOf(one), { permissions });
+    await fixture.reach(one);
+    expect(swap(one).began).toBe('spare');
+  });
+
   it('that has ended unnoticed costs no release its name: another process is started', async () => {
     open();
     const [one, two] = [fixture.release('shop@1.0.0'), fixture.release('shop@2.0.0')];
@@ -127,10 +137,36 @@ describe('A spare', () => {
   });
 });
 
-describe('A node whose memory is all taken', () => {
-  // An instance of the fixture's modules is kept 64 MiB for, and 48 for Node itself.
-  const instanceMiB = 112;
+// An instance of the fixture's modules is kept 64 MiB for, and 48 for Node itself.
+const instanceMiB = 112;
 
+describe('A process that can not be made', () => {
+  it('keeps no memory taken', async () => {
+    let tries = 0;
+    const enclose = encloseIn(directory);
+    fixture = new HostFixture(
+      {},
+      {
+        spareCountMax: 0,
+        enclose: (shape) => {
+          if (++tries <= 2) throw new Error('too many open files');
+          return enclose(shape);
+        },
+      },
+    );
+    const one = fixture.release('shop@1.0.0');
+    fixture.apply(one);
+    await fixture.until('it serves', () => fixture.report('shop').active === one.digest);
+    expect(tries).toBe(3);
+    const none = { warm: 0, spare: 0, twin: 0, candidate: 0, active: 0, leaving: 0 };
+    expect(fixture.host.memory().taken).toEqual({ ...none, active: instanceMiB * 2 ** 20 });
+    await fixture.reach(null, { module: 'shop' });
+    await fixture.until('it has ended', () => fixture.host.reports().every(({ instances }) => instances.length === 0));
+    expect(fixture.host.memory().taken).toEqual(none);
+  });
+});
+
+describe('A node whose memory is all taken', () => {
   it('holds a release with the numbers, serves on, and takes it once there is room', async () => {
     open({ memoryBytesMax: 2 * instanceMiB * 2 ** 20, spareCountMax: 0 });
     const [one, two, till] = [

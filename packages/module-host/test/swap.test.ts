@@ -86,6 +86,26 @@ describe('Swapping releases', () => {
     expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
   });
 
+  it('tells a release that is let go while it is activated to end its background work, before it ends', async () => {
+    const source = `export default {
+      async activate() { console.log('activates'); await new Promise((resolve) => setTimeout(resolve, 300)); console.log('active'); },
+      async deactivate() { await new Promise((resolve) => setTimeout(resolve, 100)); console.log('deactivated'); },
+      fetch: (request, env) => Response.json({ version: env.version }) };`;
+    const [one, two] = [fixture.release('shop@1.0.0', source), fixture.release('shop@2.0.0', source)];
+    const printed = () =>
+      fixture.logs
+        .filter((entry) => entry.source === 'module' && entry.release === 'shop@2.0.0')
+        .map(({ message }) => message);
+    await fixture.reach(one);
+    fixture.apply(two);
+    await fixture.until('it is activated', () => printed().length === 1);
+    await fixture.reach(one);
+    await fixture.until('it has ended', () => fixture.report('shop').instances.length === 1);
+    expect(printed()).toEqual(['activates', 'active', 'deactivated']);
+    expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+    expect(await fixture.json('shop')).toEqual({ version: '1.0.0' });
+  });
+
   it('gives the candidate its share of requests, by chance', async () => {
     const one = fixture.release('shop@1.0.0');
     const two = fixture.release('shop@2.0.0');
@@ -240,6 +260,11 @@ describe('A release that can not be made ready', () => {
   const cases: { kind: string; source: string; manifest?: object; error: RegExp }[] = [
     { kind: 'load', source: 'export default {};', error: /no function "fetch"/ },
     { kind: 'load', source: 'export default {', error: /Unexpected end/ },
+    {
+      kind: 'load',
+      source: `JSON.stringify = () => '{"functions":null}'; export default { fetch() {} };`,
+      error: /no list of the functions/,
+    },
     { kind: 'load', source: 'process.exit(7);', error: /exit code 7/ },
     {
       kind: 'start',

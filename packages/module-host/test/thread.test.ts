@@ -10,6 +10,7 @@ const source = `export default { async fetch(request, env) {
   const { pathname } = new URL(request.url);
   if (pathname === '/echo') return new Response(request.body);
   if (pathname === '/exit') process.exit(3);
+  if (pathname === '/post') { (await import('node:worker_threads')).parentPort.postMessage({ ready: true }); await new Promise(() => {}); }
   if (pathname === '/reject') { Promise.reject(new Error('nobody looks')); await new Promise(() => {}); }
   if (pathname === '/spin') for (;;);
   if (pathname === '/heap') { const all = []; for (;;) all.push({ text: String(all.length) }); }
@@ -34,7 +35,7 @@ describe('An instance in a thread', () => {
     await fixture.until('its figures come', () => (fixture.traffic(two)?.rssBytes ?? 0) > 2 ** 20);
   });
 
-  it.each(['/exit', '/reject', '/spin', '/heap'])('ends alone by %s, and is started again', async (path) => {
+  it.each(['/exit', '/post', '/reject', '/spin', '/heap'])('ends alone by %s, and is started again', async (path) => {
     const shop = fixture.release('shop@1.0.0', source, { isolation, limits: { memoryMiB: 32 } });
     const till = fixture.release('till@1.0.0', source);
     fixture.apply(till);

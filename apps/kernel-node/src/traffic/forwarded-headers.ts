@@ -13,6 +13,7 @@ const ownToConnection = new Set([
   'upgrade',
   'expect',
   'x-hotswap-module',
+  'x-hotswap-probe',
 ]);
 
 /**

@@ -1,5 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import type { Module, ModuleContext, ModuleEnv } from '@hotswap/module-kit';
+import { stateBytesMax } from '../wire/batch.js';
 import { frameTypes, type Frame } from '../wire/frame.js';
 import { FrameReader } from '../wire/frame-reader.js';
 import { FrameWriter } from '../wire/frame-writer.js';
@@ -10,6 +11,9 @@ import { EventLoopDelay } from './event-loop-delay.js';
 import { deepFreeze, importModule } from './module.js';
 import { ServedRequest } from './served-request.js';
 import type { Usage } from './usage.js';
+
+/** The kernel takes no longer answer than 1 MiB, and tells less than this of a failure. */
+const messageLengthMax = 10_000;
 
 /** The instance's end of the wire: does what the kernel asks, with the module that the first call loads. */
 export class InstanceServer {
@@ -63,7 +67,7 @@ export class InstanceServer {
 
   async #answerCall(id: number, call: InstanceCall): Promise<void> {
     await this.#tell(id, async () => {
-      if (call.call === 'snapshot') this.#writer.write(frameTypes.done, id, '', serialize(await this.#snapshot()));
+      if (call.call === 'snapshot') this.#writer.write(frameTypes.done, id, '', await this.#snapshot());
       else this.#writer.writeJson(frameTypes.done, id, (await this.#call(call)) ?? null);
     });
   }
@@ -77,10 +81,14 @@ export class InstanceServer {
     });
   }
 
-  async #snapshot(): Promise<unknown> {
+  async #snapshot(): Promise<Uint8Array> {
     const { module } = this.#loaded;
     if (module.snapshot === undefined) throw new Error('The default export has no function "snapshot".');
-    return module.snapshot();
+    const state = serialize(await module.snapshot());
+    // The kernel would take it for a breach of the protocol, and end what serves.
+    if (state.length > stateBytesMax)
+      throw new Error(`The state has ${state.length} bytes; at most ${stateBytesMax} (64 MiB) can be handed over.`);
+    return state;
   }
 
   async #tell(id: number, answer: () => Promise<void>): Promise<void> {
@@ -88,9 +96,8 @@ export class InstanceServer {
       await answer();
     } catch (error) {
       console.error(error);
-      this.#writer.writeJson(frameTypes.failed, id, {
-        message: error instanceof Error ? error.message : String(error),
-      });
+      const message = error instanceof Error ? error.message : String(error);
+      this.#writer.writeJson(frameTypes.failed, id, { message: message.slice(0, messageLengthMax) });
     }
   }
 

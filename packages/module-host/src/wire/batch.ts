@@ -9,8 +9,11 @@
 export const batchHeaderBytes = 12;
 export const entryBytes = 16;
 
-/** Largest batch that the kernel takes from an instance: a state that is handed over; everything else is far smaller. */
-export const batchBytesMax = 64 * 1024 * 1024;
+/** Largest state that is handed over. */
+export const stateBytesMax = 64 * 1024 * 1024;
+
+/** Largest batch that the kernel takes from an instance: a state, and what is written in the same turn; everything else is far smaller. */
+export const batchBytesMax = stateBytesMax + 1024 * 1024;
 
 export const typeMask = 0xff;
 export const flags = { hasBody: 0x100, isText: 0x200, isLast: 0x400 } as const;

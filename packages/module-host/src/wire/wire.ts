@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { isArrayBuffer } from 'node:util/types';
 import type { MessagePort, Worker } from 'node:worker_threads';
 
 /** What carries batches of frames between kernel and instance, in order. Its end is told once, whoever ends it. */
@@ -59,7 +60,8 @@ export class PortWire implements Wire {
   }
 
   listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void {
-    this.port.on('message', (batch: ArrayBuffer) => onBytes(Buffer.from(batch)));
+    // A module in the thread may post whatever it likes.
+    this.port.on('message', (batch: unknown) => (isArrayBuffer(batch) ? onBytes(Buffer.from(batch)) : this.close()));
     // A worker's port ends with the worker.
     if ('terminate' in this.port) this.port.once('exit', onEnd);
     else this.port.once('close', onEnd);
