@@ -123,7 +123,7 @@ function whyDecommissioned(nodeFolder: string): string | null {
   }
 }
 
-/** A node's garbage is what requests leave behind: collected in small pieces, it delays none of them noticeably (docs/performance.md). */
+/** A node's garbage is what requests leave behind: it is collected often, in small pieces, so that no request waits for a large one. */
 const nodeFlags = { 'kernel-node': ['--max-semi-space-size=4'], 'orchestrator-api': [] };
 
 function planApp(
