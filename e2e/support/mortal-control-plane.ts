@@ -209,7 +209,8 @@ class MortalOrchestrator {
 
   private async ask(message: ToOrchestrator, answer: FromOrchestrator['kind']): Promise<void> {
     const answered = this.answer(answer);
-    this.child.send(message);
+    // One that has just died can't be told: that it ended is its answer.
+    this.child.send(message, () => undefined);
     await answered;
   }
 
