@@ -198,27 +198,30 @@ describe('the metrics of a cluster', () => {
 });
 
 it('refuses streams beyond its limit, and gives their room back', async () => {
+  const id = await deploy();
+  const path = `/api/v1/deployments/${id}/events`;
   const { port } = new URL(second.url);
   const sockets = Array.from({ length: 500 }, () => {
     const socket = connect(Number(port), '127.0.0.1');
     socket.on('error', () => undefined);
-    socket.write('GET /api/v1/clusters/QA/metrics HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n');
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n`);
     return socket;
   });
   await Promise.all(sockets.map((socket) => once(socket, 'data')));
-  const refused = await stream(`${second.url}/api/v1/clusters/QA/metrics`);
+  const refused = await stream(`${second.url}${path}`);
   expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([503, 'too-many-streams']);
   expect(refused.headers.get('retry-after')).toBe('10');
   for (const socket of sockets) socket.destroy();
   await eventually(
     async () => {
       const leave = new AbortController();
-      const { status } = await stream(`${second.url}/api/v1/clusters/QA/metrics`, {}, leave.signal);
+      const { status } = await stream(`${second.url}${path}`, {}, leave.signal);
       leave.abort();
       return status === 200;
     },
     () => 'room again',
   );
+  await cancel(id);
 }, 240_000);
 
 it('ends its streams when it shuts down', async () => {
