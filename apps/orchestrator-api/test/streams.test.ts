@@ -221,7 +221,7 @@ it('refuses streams beyond its limit, and gives their room back', async () => {
     },
     () => 'room again',
   );
-  await cancel(id);
+  await cancelAndWait(id);
 }, 240_000);
 
 it('ends its streams when it shuts down', async () => {
