@@ -86,6 +86,7 @@ export class LightRequest {
     if (this.#body === null) return new Uint8Array(0);
     this.#isRead = true;
     const pieces = this.#body.takeRest() ?? (await allOf(this.#body));
+    if (pieces.length === 1) return new Uint8Array(pieces[0]!);
     const whole = new Uint8Array(pieces.reduce((bytes, piece) => bytes + piece.length, 0));
     let at = 0;
     for (const piece of pieces) {

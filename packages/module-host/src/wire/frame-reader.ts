@@ -3,9 +3,11 @@ import { isFrameType, ProtocolError, type Frame } from './frame.js';
 
 /** Cuts a stream of bytes into batches, and these into frames. A body is a view of what was received, not a copy, where its batch came in one piece. */
 export class FrameReader {
-  #chunks: Buffer[] = [];
+  /** What is not read yet. All but the last piece are together less than what is waited for. */
+  #pieces: Buffer[] = [];
   #bytes = 0;
-  #needed = batchHeaderBytes;
+  /** Of the batch at hand; null: its header is not there yet. */
+  #batchBytes: number | null = null;
 
   /**
    * @param bytesMax largest batch that is accepted.
@@ -19,34 +21,53 @@ export class FrameReader {
 
   /** @throws ProtocolError for what is no batch, and for one beyond the limit. */
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    this.#pieces.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#bytes < this.#needed) return;
-    const buffer = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks, this.#bytes);
-    let at = 0;
-    this.#needed = batchHeaderBytes;
-    while (buffer.length - at >= batchHeaderBytes) {
-      const bytes = 4 + buffer.readUInt32LE(at);
-      if (bytes > this.bytesMax) throw new ProtocolError(`A batch of ${bytes} bytes is more than ${this.bytesMax}.`);
-      if (buffer.length - at < bytes) {
-        this.#needed = bytes;
-        break;
+    while (this.#bytes >= (this.#batchBytes ?? batchHeaderBytes)) {
+      if (this.#batchBytes === null) this.#batchBytes = this.#sizeOf(this.#first(batchHeaderBytes));
+      else {
+        const batch = this.#first(this.#batchBytes);
+        this.#readBatch(batch, this.#batchBytes);
+        this.#drop(batch, this.#batchBytes);
+        this.#batchBytes = null;
       }
-      this.#readBatch(buffer, at, at + bytes);
-      at += bytes;
     }
-    this.#chunks = at < buffer.length ? [at === 0 ? buffer : buffer.subarray(at)] : [];
-    this.#bytes = buffer.length - at;
   }
 
-  #readBatch(buffer: Buffer, start: number, end: number): void {
-    const frames = buffer.readUInt32LE(start + 4);
-    let entry = start + batchHeaderBytes;
-    let text = entry + frames * entryBytes;
-    let bytes = text + buffer.readUInt32LE(start + 8);
+  /** @throws ProtocolError */
+  #sizeOf(header: Buffer): number {
+    const bytes = 4 + header.readUInt32LE(0);
+    if (bytes > this.bytesMax) throw new ProtocolError(`A batch of ${bytes} bytes is more than ${this.bytesMax}.`);
+    if (bytes < batchHeaderBytes) throw new ProtocolError('A batch is shorter than its header.');
+    return bytes;
+  }
+
+  /** What is not read yet, so many bytes of it at least in one piece; copies no more than these, and only where they came in several. */
+  #first(bytes: number): Buffer {
+    const [first, ...others] = this.#pieces;
+    if (first !== undefined && first.length >= bytes) return first;
+    const joined = Buffer.concat(this.#pieces, bytes);
+    const last = others.at(-1)!;
+    const left = this.#bytes - bytes;
+    this.#pieces = left === 0 ? [joined] : [joined, last.subarray(last.length - left)];
+    return joined;
+  }
+
+  #drop(first: Buffer, bytes: number): void {
+    this.#bytes -= bytes;
+    if (first.length === bytes) this.#pieces.shift();
+    else this.#pieces[0] = first.subarray(bytes);
+  }
+
+  #readBatch(buffer: Buffer, end: number): void {
+    const frames = buffer.readUInt32LE(4);
+    let entry = batchHeaderBytes;
+    const entriesEnd = entry + frames * entryBytes;
+    let text = entriesEnd;
+    let bytes = text + buffer.readUInt32LE(8);
     const textEnd = bytes;
     if (textEnd > end) throw new ProtocolError('A batch is shorter than it says.');
-    for (; entry < start + batchHeaderBytes + frames * entryBytes; entry += entryBytes) {
+    for (; entry < entriesEnd; entry += entryBytes) {
       const word = buffer.readUInt32LE(entry);
       const type = word & typeMask;
       const headBytes = buffer.readUInt32LE(entry + 8);

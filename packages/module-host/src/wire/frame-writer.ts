@@ -58,21 +58,25 @@ export class FrameWriter {
     const frames = entries.length / 4;
     const textStart = batchHeaderBytes + frames * entryBytes;
     const bodiesStart = textStart + this.#text.length;
-    const batch = this.wire.allocate(bodiesStart + this.#bodyBytes);
-    let at = batch.writeUInt32LE(batch.length - 4, 0);
+    const bodies = this.#bodies;
+    const isJoined = this.#bodyBytes <= this.wire.joinedBytesMax;
+    const batch = this.wire.allocate(bodiesStart + (isJoined ? this.#bodyBytes : 0));
+    let at = batch.writeUInt32LE(bodiesStart + this.#bodyBytes - 4, 0);
     at = batch.writeUInt32LE(frames, at);
     at = batch.writeUInt32LE(this.#text.length, at);
     for (const entry of entries) at = batch.writeUInt32LE(entry, at);
     batch.write(this.#text, textStart, 'latin1');
-    at = bodiesStart;
-    for (const body of this.#bodies) {
-      batch.set(body, at);
-      at += body.length;
+    if (isJoined) {
+      at = bodiesStart;
+      for (const body of bodies) {
+        batch.set(body, at);
+        at += body.length;
+      }
     }
     this.#entries = [];
     this.#text = '';
     this.#bodies = [];
     this.#bodyBytes = 0;
-    this.wire.send(batch);
+    this.wire.send(batch, isJoined ? [] : bodies);
   }
 }

@@ -4,10 +4,12 @@ import type { MessagePort, Worker } from 'node:worker_threads';
 
 /** What carries batches of frames between kernel and instance, in order. Its end is told once, whoever ends it. */
 export interface Wire {
+  /** Bodies of more bytes than this in all are cheaper sent as they are than copied into their batch. */
+  readonly joinedBytesMax: number;
   /** Memory for a batch. */
   allocate(bytes: number): Buffer;
-  /** The batch must not be touched afterwards. After the end it is dropped. */
-  send(batch: Buffer): void;
+  /** Neither the batch nor the bodies that follow it must be touched afterwards. After the end they are dropped. */
+  send(batch: Buffer, bodies: readonly Uint8Array[]): void;
   /** Ends it, dropping what is not read yet. */
   close(): void;
   listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void;
@@ -15,14 +17,23 @@ export interface Wire {
 
 /** Between processes. */
 export class SocketWire implements Wire {
+  readonly joinedBytesMax = 4096;
+
   constructor(private readonly socket: Duplex) {}
 
   allocate(bytes: number): Buffer {
     return Buffer.allocUnsafe(bytes);
   }
 
-  send(batch: Buffer): void {
-    if (this.socket.writable) this.socket.write(batch);
+  send(batch: Buffer, bodies: readonly Uint8Array[]): void {
+    const { socket } = this;
+    if (!socket.writable) return;
+    if (bodies.length === 0) return void socket.write(batch);
+    // One system call for all.
+    socket.cork();
+    socket.write(batch);
+    for (const body of bodies) socket.write(body);
+    socket.uncork();
   }
 
   close(): void {
@@ -43,6 +54,9 @@ export class SocketWire implements Wire {
 
 /** Between threads: a batch changes hands without being copied. */
 export class PortWire implements Wire {
+  /** A batch is one piece of memory that is handed over. */
+  readonly joinedBytesMax = Infinity;
+
   constructor(private readonly port: MessagePort | Worker) {}
 
   /** Of its own, not of the pool: it is handed over. */

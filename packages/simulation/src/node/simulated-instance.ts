@@ -43,7 +43,9 @@ export class SimulatedInstance implements Enclosure {
     this.ended = new Promise((resolve) => (this.tellEnd = resolve));
     const reader = new FrameReader(frameBytesMax, (frame) => this.receive(frame));
     const allocate = (bytes: number) => Buffer.allocUnsafe(bytes);
+    const joinedBytesMax = Infinity;
     this.wire = {
+      joinedBytesMax,
       allocate,
       send: (batch) => {
         if (!this.isOver) reader.push(batch);
@@ -55,6 +57,7 @@ export class SimulatedInstance implements Enclosure {
       },
     };
     this.writer = new FrameWriter({
+      joinedBytesMax,
       allocate,
       send: (batch) => {
         if (!this.isOver) this.toKernel(batch);
