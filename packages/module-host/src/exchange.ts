@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import { HostError, messageOf } from './errors.js';
-import { acceptResponseHead, headerOf, type AcceptedHead, type HostRequest, type Reply } from './http.js';
+import { headerOf, type AcceptedHead, type HostRequest, type Reply, type ResponseHeads } from './http.js';
 import { CreditedReceiver, CreditedSender } from './wire/credit.js';
 import { frameTypes, ProtocolError, type Frame } from './wire/frame.js';
 import type { FrameWriter } from './wire/frame-writer.js';
-import { encodeRequestHead } from './wire/head.js';
+import { encodeHeaders, encodeRequestHead } from './wire/head.js';
 
 export interface ExchangeLimits {
   requestSeconds: number;
@@ -34,6 +34,7 @@ export class Exchange {
   constructor(
     private readonly id: number,
     private readonly writer: FrameWriter,
+    private readonly heads: ResponseHeads,
     private readonly request: HostRequest,
     private readonly limits: ExchangeLimits,
     private readonly release: string,
@@ -43,9 +44,10 @@ export class Exchange {
 
   send(): void {
     const { method, url, headers, signal } = this.request;
+    const head = encodeRequestHead(method, url, this.request.encodedHeaders ?? encodeHeaders(headers));
     const body = method === 'GET' || method === 'HEAD' ? null : this.request.body;
     signal.addEventListener('abort', this);
-    this.writer.write(frameTypes.request, this.id, encodeRequestHead(method, url, headers), null, body === null);
+    this.writer.write(frameTypes.request, this.id, head, null, body === null);
     if (body !== null) this.#sendBody(body, Number(headerOf(headers, 'content-length') ?? Infinity));
   }
 
@@ -99,7 +101,7 @@ export class Exchange {
   #receiveResponse({ head: text, body, isLast }: Frame): void {
     if (this.#headAt !== null) throw new ProtocolError('A second head came.');
     if (body !== null && !isLast) throw new ProtocolError('A head came with a part of its body.');
-    const head = acceptResponseHead(text);
+    const head = this.heads.accept(text);
     if (head === null) return this.fail('module-failed', `${this.release} answered with an unusable status or header.`);
     const { status, headers, contentLength } = head;
     const isBare = this.request.method === 'HEAD' || status === 204 || status === 304;

@@ -15,6 +15,8 @@ export interface HostRequest {
   url: string;
   /** Names, in lower case, and values in turn; as HTTP has them, without line breaks. */
   headers: string[];
+  /** The same as `encodeHeaders` has them, where they are those of a request before. */
+  encodedHeaders?: string | undefined;
   /** Read by the host at the module's pace, to its end even where the module wants no more of it; never destroyed: whoever owns the connection ends it. */
   body: Readable | null;
   /** Aborted when the client has gone; the reply is then its reason. */
@@ -24,8 +26,8 @@ export interface HostRequest {
 /** A module's answer. Whoever does not read a streamed `body` to its end calls `return()` on its iterator, or aborts the request's signal. */
 export interface HostResponse {
   status: number;
-  /** Names, in lower case, and values in turn. */
-  headers: string[];
+  /** Names, in lower case, and values in turn. May be those of other answers too: not to be changed. */
+  headers: readonly string[];
   /**
    * All of it at once where the answer came whole; a string is bytes as Latin-1 text. A stream throws midway when the module fails; the connection must
    * then be broken off, so that the client learns of it.
@@ -83,14 +85,28 @@ const headLengthMax = 64 * 1024;
 const specialNames = new RegExp(`\\n(?:content-length|${[...hopByHop].join('|')})\\n`);
 
 export interface AcceptedHead {
-  status: number;
-  headers: string[];
+  readonly status: number;
+  readonly headers: readonly string[];
   /** As announced by the module. */
-  contentLength: number | null;
+  readonly contentLength: number | null;
 }
 
-/** Checks what an instance sent as the head of an answer (see wire/head.ts); an instance may send anything. Null: not acceptable. */
-export function acceptResponseHead(head: string): AcceptedHead | null {
+/** The heads of one instance's answers, one after the other. Most are the same as the one before, and then need not be looked at again. */
+export class ResponseHeads {
+  #text = '';
+  #head: AcceptedHead | null = null;
+
+  /** Checks what an instance sent as the head of an answer (see wire/head.ts); an instance may send anything. Null: not acceptable. */
+  accept(text: string): AcceptedHead | null {
+    if (text !== this.#text) {
+      this.#head = acceptedHead(text);
+      this.#text = text;
+    }
+    return this.#head;
+  }
+}
+
+function acceptedHead(head: string): AcceptedHead | null {
   if (head.length > headLengthMax || !headPattern.test(head)) return null;
   const headers = head.split('\n');
   const status = Number(headers.shift());

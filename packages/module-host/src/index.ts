@@ -8,3 +8,4 @@ export type { ModuleLogEntry } from './module-log.js';
 export type { Phase, PhaseFigures, PhaseName } from './phase.js';
 export type { LoadableRelease } from './release.js';
 export type { HostTiming } from './timing.js';
+export { encodeHeaders } from './wire/head.js';

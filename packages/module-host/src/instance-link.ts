@@ -1,6 +1,6 @@
 import { HostError, messageOf } from './errors.js';
 import { Exchange, type ExchangeLimits, type ExchangeResult } from './exchange.js';
-import type { HostRequest, Reply } from './http.js';
+import { type HostRequest, type Reply, ResponseHeads } from './http.js';
 import { batchBytesMax } from './wire/batch.js';
 import { frameTypes, ProtocolError, type Frame } from './wire/frame.js';
 import { FrameReader } from './wire/frame-reader.js';
@@ -27,6 +27,7 @@ export class CallError extends Error {
 export class InstanceLink {
   readonly exchanges = new Slots<Exchange>();
   readonly #exchangeNumbers = new Numbers();
+  readonly #heads = new ResponseHeads();
   #calls = new Map<number, { what: string; resolve(result: Buffer): void; reject(error: Error): void }>();
   #lastCall = 0;
   #open = true;
@@ -101,7 +102,7 @@ export class InstanceLink {
   exchange(request: HostRequest, limits: ExchangeLimits, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (!this.#open) throw new HostError('module-failed', `${this.release} has just ended.`, this.release);
     const id = this.#exchangeNumbers.claim();
-    const exchange = new Exchange(id, this.#writer, request, limits, this.release, reply, (result) => {
+    const exchange = new Exchange(id, this.#writer, this.#heads, request, limits, this.release, reply, (result) => {
       this.exchanges.delete(id);
       this.#exchangeNumbers.release(id);
       onEnd(result);

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ModuleHost } from '@hotswap/module-host';
-import { forwardedHeaders } from './forwarded-headers.js';
+import { Connection } from './connection.js';
 import { Visit, type VisitOptions } from './visit.js';
 
 const plainHost = /^[A-Za-z0-9._-]+(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/;
@@ -34,12 +34,14 @@ export class Router {
     const visit = new Visit(request, response, this.options, this.onEnd);
     const { route, path } = splitTarget(request.url ?? '/');
     const host = request.headers.host ?? '';
+    const { headers, encodedHeaders } = Connection.of(request.socket).headersOf(request);
     this.options.host.handle(
       route,
       {
         method: request.method ?? 'GET',
         url: `http://${plainHost.test(host) ? host : 'localhost'}${path}`,
-        headers: forwardedHeaders(request),
+        headers,
+        encodedHeaders,
         body: visit.body,
         signal: visit,
       },

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from '../log.js';
+import { Connection } from './connection.js';
 import { type ProblemCode, problemMessage, renderProblem, sendProblem } from './problem.js';
 import type { Router } from './router.js';
 
@@ -33,7 +34,6 @@ export interface TrafficServerOptions {
 /** The node's one HTTP port: its own pages, and everything else to the modules. */
 export class TrafficServer {
   private readonly server: Server;
-  private readonly answering = new WeakMap<Socket, ServerResponse>();
 
   constructor(private readonly options: TrafficServerOptions) {
     this.server = createServer(
@@ -78,7 +78,7 @@ export class TrafficServer {
   }
 
   private handle(request: IncomingMessage, response: ServerResponse): void {
-    this.answering.set(request.socket, response);
+    Connection.of(request.socket).answering = response;
     const path = request.url?.split('?', 1)[0];
     switch (path) {
       case '/health/live':
@@ -113,8 +113,8 @@ export class TrafficServer {
   }
 
   private refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-    const answer = this.answering.get(socket);
-    const isMidway = answer !== undefined && answer.headersSent && !answer.writableFinished;
+    const { answering: answer } = Connection.of(socket);
+    const isMidway = answer !== null && answer.headersSent && !answer.writableFinished;
     if (error.code === 'ECONNRESET' || !socket.writable || isMidway) {
       socket.destroy();
       return;

@@ -1,9 +1,14 @@
 // Heads are the hop's most frequent payload: lines of Latin-1 text, for a request its method and URL, for a response its status, then each
 // header's name and value. No field can hold a line break: HTTP allows none.
 
+/** @param headers as `encodeHeaders` has it. */
+export function encodeRequestHead(method: string, url: string, headers: string): string {
+  return `${method}\n${url}${headers}`;
+}
+
 /** @param headers names and values in turn; whoever made them has seen to it that there is no line break in them. */
-export function encodeRequestHead(method: string, url: string, headers: readonly string[]): string {
-  let text = `${method}\n${url}`;
+export function encodeHeaders(headers: readonly string[]): string {
+  let text = '';
   for (const field of headers) text += `\n${field}`;
   return text;
 }
