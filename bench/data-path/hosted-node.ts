@@ -10,7 +10,7 @@ import { TrafficServer } from '../../apps/kernel-node/src/traffic/traffic-server
 
 // A kernel node's whole data path (its HTTP server, router, host and instances) without a control plane: what to run comes by the arguments,
 // and each line on standard input is a version to swap to, or `back`: to the one before, which was kept warm.
-const [isolation = 'process', source = '', kilobytes = '0', plant = ''] = process.argv.slice(2);
+const [isolation = 'process', source = '', kilobytes = '0', modules = '1', plant = ''] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'hotswap-bench-'));
 const packageFolder = join(folder, 'package');
 mkdirSync(packageFolder);
@@ -29,7 +29,7 @@ const host = new ModuleHost({
         manifest: 1,
         entry: 'module.js',
         kernel: '*',
-        route: 'm',
+        route: spec.module,
         isolation: isolation as 'process' | 'thread',
         permissions: { network: false, fileRead: [], fileWrite: [], childProcess: false },
         limits: { memoryMiB: 128, requestSeconds: 30, requestBodyMiB: 10, inFlight: 10_000 },
@@ -55,9 +55,9 @@ const server = new TrafficServer({
 });
 
 let turn = 0;
-function release(version: string): ReleaseSpec {
+function release(module: string, version: string): ReleaseSpec {
   const digest = `sha256:${Buffer.from(`${version} ${turn++}`).toString('hex').padEnd(64, '0').slice(0, 64)}`;
-  return { digest, module: 'm', version, artifact: digest, configurationRevision: 1, configuration: {} };
+  return { digest, module, version, artifact: digest, configurationRevision: 1, configuration: {} };
 }
 
 /** As much code as a bundle has of its libraries. */
@@ -86,33 +86,30 @@ let [serving, before]: (ReleaseSpec | null)[] = [null, null];
 
 /** Resolves when a request is answered by the release asked for; answers how long that took, in ms. */
 async function swap(version: string): Promise<number> {
-  const active = version === 'back' ? before : release(version);
+  const active = version === 'back' ? before : release('m', version);
   if (active === null || active === undefined) throw new Error('There is none to go back to.');
   const warm = serving ? [serving] : [];
   [serving, before] = [active, serving];
   const startedAt = performance.now();
-  host.apply([
-    {
-      module: 'm',
-      active,
-      candidate: null,
-      candidatePercent: 0,
-      warm,
-      fallback: null,
-      policy: { warmSeconds: 900, drainSeconds: 10 },
-      traceparent: null,
-    },
-  ]);
-  do await new Promise((resolve) => setImmediate(resolve));
-  while ((await ask()) !== `m@${active.version}`);
+  await serve(active, warm);
   return performance.now() - startedAt;
 }
 
+/** Resolves when a request is answered by the release. */
+async function serve(active: ReleaseSpec, warm: ReleaseSpec[]): Promise<void> {
+  const { module, version } = active;
+  const policy = { warmSeconds: 900, drainSeconds: 10 };
+  const nothing = { candidate: null, candidatePercent: 0, fallback: null, traceparent: null };
+  host.apply([{ module, active, warm, policy, ...nothing }]);
+  do await new Promise((resolve) => setImmediate(resolve));
+  while ((await ask(module)) !== `${module}@${version}`);
+}
+
 /** Which release answers. */
-async function ask(): Promise<string | null> {
+async function ask(module: string): Promise<string | null> {
   const signal = new AbortController().signal;
   const request = { method: 'GET', url: 'http://localhost/', headers: [], body: null, signal };
-  return replyOf((reply) => host.handle('m', request, reply)).then(
+  return replyOf((reply) => host.handle(module, request, reply)).then(
     (response) => response.release,
     () => null,
   );
@@ -141,6 +138,7 @@ async function figures(): Promise<Omit<Swapped, 'milliseconds'>> {
 }
 
 await swap('1.0.0');
+for (let n = 1; n < Number(modules); n++) await serve(release(`m${n}`, '1.0.0'), []);
 console.log(`port ${await server.listen('127.0.0.1', 0)}`);
 process.stdin.setEncoding('utf8').on('data', (text: string) => {
   for (const version of text.split('\n').filter((line) => line !== ''))

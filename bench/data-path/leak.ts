@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { setTimeout as pause } from 'node:timers/promises';
-import { hostedNode } from './swap-contenders.js';
+import { swapped } from './contenders.js';
 import { RunningContender, type Swapped } from './contender.js';
 import { interruption } from './interruption.js';
 import { median } from './spread.js';
@@ -35,7 +35,9 @@ else process.exitCode = (await run()) ? 0 : 1;
 
 /** Whether all figures are flat. */
 async function run(): Promise<boolean> {
-  const running = await RunningContender.start(hostedNode(values.isolation, ['--expose-gc'], values.plant));
+  const running = await RunningContender.start(
+    swapped(values.isolation, { nodeArguments: ['--expose-gc'], plant: values.plant }),
+  );
   const seen: Swapped[] = [];
   const count = Number(values.swaps);
   try {

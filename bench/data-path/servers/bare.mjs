@@ -1,4 +1,4 @@
-// The measure of all others: what Node's own HTTP server does with the same answer.
+// The measure of all others: what Node's own HTTP server does with the same answer: `PORT=… bare.mjs [DELAY]`, the delay in ms.
 import { createServer } from 'node:http';
 
 const body = JSON.stringify({
@@ -9,7 +9,10 @@ const body = JSON.stringify({
   amount: 1250,
 });
 const length = String(Buffer.byteLength(body));
+const port = Number(process.env.PORT ?? 0);
+const delay = Number(process.argv[2] ?? 0) || 0;
 const server = createServer((request, response) => {
+  if (delay > 0) return setTimeout(respond, delay, response, body, length);
   if (request.method !== 'POST') return respond(response, body, length);
   const pieces = [];
   request.on('data', (piece) => pieces.push(piece));
@@ -24,4 +27,4 @@ function respond(response, text, contentLength) {
   response.end(text);
 }
 
-server.listen(Number(process.argv[2] ?? 0), '127.0.0.1', () => console.log(`port ${server.address().port}`));
+server.listen(port, '127.0.0.1', () => console.log(`port ${server.address().port}`));

@@ -1,4 +1,4 @@
-// The same answers from Node's own HTTP server, for peers that reload a whole server: `swapped-server.mjs PORT`.
+// The same answers from Node's own HTTP server, for peers that reload a whole server: `PORT=… swapped-server.mjs`.
 import { createServer } from 'node:http';
 
 const answer = { module: 'payment-processor', version: '1.0.0', status: 'ok', currency: 'EUR', amount: 1250 };
@@ -30,7 +30,7 @@ function json(response, value) {
   response.end(text);
 }
 
-const port = Number(process.argv[2] ?? 0);
+const port = Number(process.env.PORT ?? 0);
 if (port > 0) {
   const server = create().listen(port, '127.0.0.1', () => process.send?.('ready'));
   // As PM2's documentation has it for a graceful reload.
