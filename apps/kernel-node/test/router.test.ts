@@ -183,6 +183,19 @@ describe("the node's port", () => {
     expect(url).toBe('http://shop.example/headers?q=1');
   });
 
+  it('passes on the headers of this request, whatever those before it on its connection had', async () => {
+    const sent = ['a', 'a', 'b', null];
+    const requests = sent.map((value, at) => {
+      const kept = value === null ? '' : `X-Kept: ${value}\r\n`;
+      const last = at === sent.length - 1 ? 'Connection: close\r\n' : '';
+      return `GET /probe/headers HTTP/1.1\r\nHost: shop.example\r\n${kept}${last}\r\n`;
+    });
+    const answers = (await exchange(requests.join(''))).match(/\{"headers".*?\}/g) ?? [];
+    const seen = answers.map((text) => new Map((JSON.parse(text) as { headers: [string, string][] }).headers));
+    expect(seen.map((headers) => headers.get('x-kept') ?? null)).toEqual(sent);
+    expect(new Set(seen.map((headers) => headers.get('x-forwarded-for')))).toEqual(new Set(['127.0.0.1']));
+  });
+
   it('passes answers on: repeated headers, no body, HEAD; the release is the node’s to name', async () => {
     const cookies = await fetch(`${node.address}/probe/cookies`);
     expect(cookies.headers.getSetCookie()).toEqual(['a=1', 'b=2']);
