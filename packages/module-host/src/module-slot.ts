@@ -14,7 +14,8 @@ import type { Instance, InstanceContext, LoadRelease } from './instance.js';
 import type { MemoryRole } from './memory-budget.js';
 import { ModuleTraffic } from './module-traffic.js';
 import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from './phase.js';
-import { handOver, handoverSecondsOf, Hold } from './handover.js';
+import { handOver, handoverSecondsOf } from './handover.js';
+import { Hold } from './hold.js';
 import { Prober, type ProbePair } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
 import { roleOfDraw, shareDraw } from './share-draw.js';
@@ -107,7 +108,7 @@ export class ModuleSlot {
 
   #handleLater(hold: Hold, request: HostRequest, reply: Reply): void {
     hold
-      .wait()
+      .wait(request)
       .then(() => this.handle(request, reply))
       .catch((error: unknown) => reply.fail(error));
   }
