@@ -168,9 +168,7 @@ export class Instance implements Tenant {
   async activate(): Promise<void> {
     this.#expectActivable();
     this.#cooling?.abort.abort();
-    await this.#hooks?.activate().catch((error: unknown) => {
-      throw new LoadError('activate', messageOf(error));
-    });
+    await this.#hooks?.activate().catch(failAs('activate'));
     this.#expectActivable();
     this.#advance({ event: 'activated' });
   }
@@ -294,14 +292,12 @@ export class Instance implements Tenant {
 
   /** Answers whether the module has a health check of its own. */
   async #load(fetched: LoadableRelease, signal: AbortSignal, figures: PhaseFigures): Promise<boolean> {
-    const secrets = await readSecrets(fetched.secretsDirectory, this.spec.module).catch((error: unknown) => {
-      throw new LoadError('load', messageOf(error));
-    });
+    const secrets = await readSecrets(fetched.secretsDirectory, this.spec.module).catch(failAs('load'));
     const release = (this.#release = fetched);
     signal.throwIfAborted();
-    const { enclosure, isSpare } = await this.#move(release, signal);
+    const { enclosure, isSpare } = await this.#move(release, signal).catch(failAs('load'));
     figures.isSpare = isSpare;
-    const directory = await enclosure.furnish(release.directory);
+    const directory = await enclosure.furnish(release.directory).catch(failAs('load'));
     const entryUrl = pathToFileURL(join(directory, release.manifest.entry)).href;
     const call: InstanceCall = { call: 'load', entryUrl, env: environmentOf(release, secrets) };
     const { functions } = loadResultOf(await this.#phase('load', call, this.context.timing.loadSeconds));
@@ -353,11 +349,7 @@ export class Instance implements Tenant {
   }
 
   async #phase(kind: FailureKind, call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
-    try {
-      return await this.link.call(call, timeoutSeconds);
-    } catch (error) {
-      throw new LoadError(kind, messageOf(error));
-    }
+    return this.link.call(call, timeoutSeconds).catch(failAs(kind));
   }
 
   #kill(reason: string): void {
@@ -400,4 +392,11 @@ export class Instance implements Tenant {
     const { module } = this.spec;
     this.context.log({ level, source, module, release: this.name, pid: this.pid, message });
   }
+}
+
+/** Of what failed otherwise; a LoadError has its kind. */
+function failAs(kind: FailureKind): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof LoadError ? error : new LoadError(kind, messageOf(error));
+  };
 }

@@ -242,6 +242,13 @@ export class ModuleSlot {
     this.#changed();
   }
 
+  /** At once: by the next turn it might be asked for again, while its memory is promised to another. */
+  #dropWarm({ digest }: ReleaseSpec): void {
+    this.#warm.expire(digest);
+    const keeper = this.#keepers.get(digest);
+    if (keeper !== undefined) this.#release(keeper);
+  }
+
   #instanceContext(spec: ReleaseSpec, isTwin: boolean): InstanceContext {
     const { load, log, timing, quarters } = this.context;
     return {
@@ -250,7 +257,7 @@ export class ModuleSlot {
       timing,
       quarters,
       memoryRole: () => (isTwin ? 'twin' : this.#memoryRoleOf(spec)),
-      onMemoryNeeded: (error) => (isTwin ? this.#dropTwin(error) : this.#warm.expire(spec.digest)),
+      onMemoryNeeded: (error) => (isTwin ? this.#dropTwin(error) : this.#dropWarm(spec)),
       measure: this.#measure,
       traffic: {
         observe: (instance, ...figures) => {
@@ -266,18 +273,24 @@ export class ModuleSlot {
 
   /** Releases to be kept started now, by digest. */
   #wanted(): Map<string, ReleaseSpec> {
-    const assignment = this.#assignment;
-    const wanted = new Map<string, ReleaseSpec>();
-    if (assignment === null || assignment.active === null || !this.isWanted) return wanted;
-    const { active, candidate, warm } = assignment;
-    const isReached = this.#active !== null && this.#active.spec.digest === active.digest;
-    const fallback = this.#wantedFallback();
-    for (const spec of [active, candidate, fallback, isReached ? null : this.#lastActive])
-      if (spec !== null) wanted.set(spec.digest, spec);
+    const wanted = this.#needed();
     // What is to be warm but is not yet (after a restart of the node) waits until the module serves.
-    for (const spec of warm)
-      if (!this.#warm.isExpired(spec) && (isReached || this.#keepers.has(spec.digest))) wanted.set(spec.digest, spec);
+    for (const spec of this.isWanted ? (this.#assignment?.warm ?? []) : [])
+      if (!this.#warm.isExpired(spec) && (this.#isReached || this.#keepers.has(spec.digest)))
+        wanted.set(spec.digest, spec);
     return wanted;
+  }
+
+  /** Those of them that are more than warm. */
+  #needed(): Map<string, ReleaseSpec> {
+    const { active = null, candidate = null } = (this.isWanted && this.#assignment) || {};
+    if (active === null) return new Map();
+    const needed = [active, candidate, this.#wantedFallback(), this.#isReached ? null : this.#lastActive];
+    return new Map(needed.flatMap((spec) => (spec === null ? [] : [[spec.digest, spec]])));
+  }
+
+  get #isReached(): boolean {
+    return this.#active !== null && this.#active.spec.digest === this.#assignment?.active?.digest;
   }
 
   #wantedFallback(): ReleaseSpec | null {
@@ -405,10 +418,8 @@ export class ModuleSlot {
   }
 
   #memoryRoleOf({ digest }: ReleaseSpec): MemoryRole {
-    const { active, candidate, warm = [] } = this.#assignment ?? {};
-    if (digest === candidate?.digest) return 'candidate';
-    const isUsed = digest === active?.digest || digest === this.#active?.spec.digest;
-    return !isUsed && warm.some((spec) => spec.digest === digest) ? 'warm' : 'active';
+    if (digest === this.#assignment?.candidate?.digest) return 'candidate';
+    return this.#needed().has(digest) || digest === this.#active?.spec.digest ? 'active' : 'warm';
   }
 
   #roleOf({ digest }: ReleaseSpec): TrafficRole {
