@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -120,6 +121,15 @@ describe('Frames', () => {
     const receiver = new CreditedReceiver(new FrameWriter(new SocketWire(new PassThrough())), 1, () => undefined);
     receiver.push(new Uint8Array(windowBytes));
     expect(() => receiver.push(new Uint8Array(1))).toThrow(ProtocolError);
+  });
+});
+
+describe('A wire', () => {
+  it('that has ended before anybody listened says so', async () => {
+    const stream = new PassThrough();
+    stream.destroy();
+    await once(stream, 'close');
+    await new Promise<void>((resolve) => new SocketWire(stream).listen(() => undefined, resolve));
   });
 });
 

@@ -38,6 +38,8 @@ export class SocketWire implements Wire {
     this.socket.on('data', onBytes);
     this.socket.once('end', end);
     this.socket.once('close', end);
+    // An instance may have ended before anybody listened.
+    if (this.socket.closed) process.nextTick(end);
   }
 }
 
