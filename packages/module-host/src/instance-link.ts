@@ -12,6 +12,9 @@ import type { Wire } from './wire/wire.js';
 /** Of the answer to a call, but for a state. */
 const resultBytesMax = 2 ** 20;
 
+/** Of what an instance has not taken in yet, but for a state: beyond it gets no more requests. */
+const bufferedBytesMax = 16 * 2 ** 20;
+
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
   override name = 'CallError';
@@ -32,6 +35,7 @@ export class InstanceLink {
   #open = true;
   #closed: string | null = null;
   #deadlineTimer: NodeJS.Timeout | null = null;
+  #restoringBytes = 0;
   readonly #writer: FrameWriter;
   readonly #whenIdle = new Set<() => void>();
 
@@ -60,6 +64,11 @@ export class InstanceLink {
     return this.#open;
   }
 
+  /** The instance is slower to take requests in than they come. */
+  get isCongested(): boolean {
+    return this.wire.bufferedBytes - this.#restoringBytes > bufferedBytesMax;
+  }
+
   /** @throws CallError */
   async call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
     const answer = await this.#ask(call.call, timeoutSeconds, (id) =>
@@ -77,7 +86,10 @@ export class InstanceLink {
 
   /** @throws CallError */
   async restore(state: Buffer, timeoutSeconds: number): Promise<void> {
-    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, '', state));
+    this.#restoringBytes = state.length;
+    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, '', state)).finally(
+      () => (this.#restoringBytes = 0),
+    );
   }
 
   async #ask(what: string, timeoutSeconds: number, write: (id: number) => void): Promise<Buffer> {

@@ -156,6 +156,16 @@ export class Instance implements Tenant {
     this.#advance({ event: 'passed' });
   }
 
+  /** @throws HostError where it has as many requests as it takes, or does not take in what it has. The node's own probes are not held to it. */
+  expectRoom(): void {
+    const { inFlight } = this.manifest.limits;
+    const count = this.#link?.exchanges.size ?? 0;
+    if (count >= inFlight)
+      throw new HostError('overloaded', `${this.name} has ${count} requests in flight, its limit.`, this.name);
+    if (this.#link?.isCongested === true)
+      throw new HostError('overloaded', `${this.name} does not take in what it was sent before.`, this.name);
+  }
+
   /** @throws HostError where the instance has just ended. */
   send(request: HostRequest, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);

@@ -59,7 +59,6 @@ export class ModuleSlot {
   #hasServedActive = false;
   #isFlipping = false;
   #isDue = false;
-  #inFlight = 0;
   #closeDrainSeconds: number | null = null;
   readonly #measure: MeasurePhase;
 
@@ -91,17 +90,14 @@ export class ModuleSlot {
       const headers = ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'];
       return reply.respond({ status: 405, headers, body: null, release: name });
     }
-    if (this.#inFlight >= manifest.limits.inFlight)
-      throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
+    instance.expectRoom();
     const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
     if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)
       throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
     const traffic = this.#traffic.of(instance.spec, role);
     traffic.inFlight++;
-    this.#inFlight++;
     instance.send(request, reply, ({ outcome, seconds }: ExchangeResult) => {
       traffic.inFlight--;
-      this.#inFlight--;
       if (outcome !== 'abandoned') traffic.count(seconds, outcome === 'failed');
     });
   }

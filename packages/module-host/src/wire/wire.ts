@@ -8,6 +8,8 @@ export interface Wire {
   allocate(bytes: number): Buffer;
   /** The batch must not be touched afterwards. After the end it is dropped. */
   send(batch: Buffer): void;
+  /** Of what was sent, what the other end has not taken yet. */
+  readonly bufferedBytes: number;
   /** Ends it, dropping what is not read yet. */
   close(): void;
   listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void;
@@ -23,6 +25,10 @@ export class SocketWire implements Wire {
 
   send(batch: Buffer): void {
     if (this.socket.writable) this.socket.write(batch);
+  }
+
+  get bufferedBytes(): number {
+    return this.socket.writableLength;
   }
 
   close(): void {
@@ -45,14 +51,30 @@ export class SocketWire implements Wire {
 
 /** Between threads: a batch changes hands without being copied. */
 export class PortWire implements Wire {
-  constructor(private readonly port: MessagePort | Worker) {}
+  #sentBytes = 0;
+  /** Where in `takenBytes` this end counts, and where the other does. */
+  readonly #own: number;
+  readonly #other: number;
+
+  /** @param takenBytes how many bytes each end has taken, modulo 2^32, in memory that both share: a port does not tell what lies in it. */
+  constructor(
+    private readonly port: MessagePort | Worker,
+    private readonly takenBytes: Int32Array,
+  ) {
+    [this.#own, this.#other] = 'terminate' in port ? [0, 1] : [1, 0];
+  }
 
   /** Of its own, not of the pool: it is handed over. */
   allocate(bytes: number): Buffer {
     return Buffer.allocUnsafeSlow(bytes);
   }
 
+  get bufferedBytes(): number {
+    return (this.#sentBytes - Atomics.load(this.takenBytes, this.#other)) | 0;
+  }
+
   send(batch: Buffer): void {
+    this.#sentBytes = (this.#sentBytes + batch.length) | 0;
     this.port.postMessage(batch.buffer, [batch.buffer as ArrayBuffer]);
   }
 
@@ -62,8 +84,12 @@ export class PortWire implements Wire {
   }
 
   listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void {
-    // A module in the thread may post whatever it likes.
-    this.port.on('message', (batch: unknown) => (isArrayBuffer(batch) ? onBytes(Buffer.from(batch)) : this.close()));
+    this.port.on('message', (batch: unknown) => {
+      // A module in the thread may post whatever it likes.
+      if (!isArrayBuffer(batch)) return this.close();
+      Atomics.add(this.takenBytes, this.#own, batch.byteLength);
+      onBytes(Buffer.from(batch));
+    });
     // A worker's port ends with the worker.
     if ('terminate' in this.port) this.port.once('exit', onEnd);
     else this.port.once('close', onEnd);

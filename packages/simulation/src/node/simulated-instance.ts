@@ -45,6 +45,7 @@ export class SimulatedInstance implements Enclosure {
     const allocate = (bytes: number) => Buffer.allocUnsafe(bytes);
     this.wire = {
       allocate,
+      bufferedBytes: 0,
       send: (batch) => {
         if (!this.isOver) reader.push(batch);
       },
@@ -56,6 +57,7 @@ export class SimulatedInstance implements Enclosure {
     };
     this.writer = new FrameWriter({
       allocate,
+      bufferedBytes: 0,
       send: (batch) => {
         if (!this.isOver) this.toKernel(batch);
       },
