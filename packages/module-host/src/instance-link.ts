@@ -121,7 +121,8 @@ export class InstanceLink {
     });
     this.exchanges.set(id, exchange);
     exchange.send();
-    if (this.#deadlineTimer === null) this.#watchDeadlines(limits.requestSeconds * 1000);
+    if (this.#deadlineTimer === null)
+      this.#watchDeadlines(Math.min(limits.requestSeconds, limits.clientIdleSeconds) * 1000);
   }
 
   /** Resolves when no exchange is left, or when the signal is aborted. */
@@ -145,10 +146,7 @@ export class InstanceLink {
       const now = performance.now();
       let soonest = Infinity;
       for (const exchange of [...this.exchanges.values()]) {
-        const remaining = exchange.remainingMilliseconds(now);
-        if (remaining === null) continue;
-        if (remaining <= 1) exchange.failDeadline();
-        else soonest = Math.min(soonest, remaining);
+        soonest = Math.min(soonest, exchange.checkDeadline(now) ?? Infinity);
       }
       if (soonest < Infinity && this.#open) this.#watchDeadlines(soonest);
     }, milliseconds);

@@ -170,7 +170,8 @@ export class Instance implements Tenant {
   send(request: HostRequest, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
     if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
     const { requestSeconds, requestBodyMiB } = this.manifest.limits;
-    const limits = { requestSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
+    const { clientIdleSeconds } = this.context.timing;
+    const limits = { requestSeconds, clientIdleSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
     this.#link.exchange(request, limits, reply, onEnd);
   }
 

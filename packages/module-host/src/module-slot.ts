@@ -86,10 +86,8 @@ export class ModuleSlot {
     if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
     if (request.signal.aborted) throw request.signal.reason;
     const { name, manifest } = instance;
-    if (refusedMethods.has(request.method)) {
-      const headers = ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'];
-      return reply.respond({ status: 405, headers, body: null, release: name });
-    }
+    if (refusedMethods.has(request.method))
+      throw new HostError('method-not-allowed', `No module can be asked by ${request.method}.`, name);
     instance.expectRoom();
     const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
     if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)

@@ -71,7 +71,7 @@ describe('An exchange', () => {
     expect([empty.status, empty.body]).toEqual([204, null]);
     const { headers } = await fixture.get('shop', '/cookies');
     expect(headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value)).toEqual(['a=1', 'b=2']);
-    expect((await fixture.get('shop', '/', { method: 'TRACE' })).status).toBe(405);
+    await expect(fixture.get('shop', '/', { method: 'TRACE' })).rejects.toMatchObject({ code: 'method-not-allowed' });
   });
 
   it('carries big binary bodies unchanged', async () => {
@@ -183,6 +183,22 @@ describe('An exchange', () => {
       yield Buffer.from('"');
     }
     expect((await fixture.get('shop', '/json', { method: 'POST', body: source() })).text).toBe('{"got":"01234"}');
+  });
+
+  it.each(['/json', '/echo'])('does not wait for good for the rest of a request: %s', async (path) => {
+    await fixture.close();
+    fixture = new HostFixture({ clientIdleSeconds: 0.3 });
+    const spec = one();
+    await fixture.reach(spec);
+    const client = new AbortController();
+    async function* source() {
+      yield Buffer.from('"half');
+      await pause(60_000, undefined, { signal: client.signal });
+    }
+    const answer = fixture.get('shop', path, { method: 'POST', body: source() });
+    await expect(answer).rejects.toMatchObject({ code: 'request-timeout', release: 'shop@1.0.0' });
+    client.abort();
+    expect(fixture.traffic(spec)).toMatchObject({ failures: 0, inFlight: 0 });
   });
 
   it('takes no body beyond the limit, announced or not', async () => {
