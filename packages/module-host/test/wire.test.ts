@@ -134,6 +134,25 @@ describe('A wire', () => {
 });
 
 describe('What is under way', () => {
+  it.each([1, 64])('has a number that comes again after a million others, with %d of them', (count) => {
+    const numbers = new Numbers();
+    const lastClaim = new Map<number, number>();
+    const underWay: number[] = [];
+    let soonest = Infinity;
+    for (let claim = 0; claim < 1_300_000; claim++) {
+      const number = numbers.claim();
+      // Only those of few slots: a map of them all would be large.
+      if ((number & 0xfffff) % 512 === 0) {
+        soonest = Math.min(soonest, claim - (lastClaim.get(number) ?? -Infinity));
+        lastClaim.set(number, claim);
+      }
+      underWay.push(number);
+      if (underWay.length === count) for (const each of underWay.splice(0)) numbers.release(each);
+    }
+    expect(soonest).toBeLessThan(Infinity);
+    expect(soonest).toBeGreaterThan(1_000_000);
+  });
+
   it('is found by its number alone, as in a Map, and numbers do not come again soon', () => {
     const step = fc.oneof(fc.constant(null), fc.nat({ max: 20 }));
     let reused = 0;
