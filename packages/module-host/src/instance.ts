@@ -289,14 +289,16 @@ export class Instance implements Tenant {
     const fetched = await this.context.load(this.spec, signal);
     signal.throwIfAborted();
     this.#advance({ event: 'verified' });
-    const hasHealth = await this.#measure('load', (figures) => this.#load(fetched, signal, figures));
+    const isGivenUp = () => signal.aborted || this.#evicted !== null;
+    const hasHealth = await this.#measure('load', (figures) => this.#load(fetched, signal, figures), isGivenUp);
     this.#advance({ event: 'loaded' });
-    await this.#measure('start', () => this.#phase('start', { call: 'start' }, this.context.timing.startSeconds));
+    const start = () => this.#phase('start', { call: 'start' }, this.context.timing.startSeconds);
+    await this.#measure('start', start, isGivenUp);
     this.#advance({ event: 'started' });
     const { health, smoke } = this.manifest;
-    if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth));
-    if (smoke.length > 0)
-      await this.#measure('smoke', () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds));
+    if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth), isGivenUp);
+    const ask = () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds);
+    if (smoke.length > 0) await this.#measure('smoke', ask, isGivenUp);
     if (this.#lodging === null || this.#link === null) return;
     this.#watch = new Watch(this.#lodging, this.#link, this.manifest.limits, this.context, (harm) => this.#kill(harm));
   }
@@ -352,9 +354,13 @@ export class Instance implements Tenant {
     return (this.#link = link);
   }
 
-  async #measure<T>(phase: PhaseName, work: (figures: PhaseFigures) => Promise<T>): Promise<T> {
+  async #measure<T>(
+    phase: PhaseName,
+    work: (figures: PhaseFigures) => Promise<T>,
+    isGivenUp?: () => boolean,
+  ): Promise<T> {
     const startedAt = performance.now();
-    const result = await this.context.measure(phase, this.spec, work);
+    const result = await this.context.measure(phase, this.spec, work, isGivenUp);
     this.#phaseSeconds[phase] = (performance.now() - startedAt) / 1000;
     return result;
   }
