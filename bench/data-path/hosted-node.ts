@@ -44,7 +44,7 @@ const host = new ModuleHost({
 });
 const isLeaving = () => false;
 const onProblem = (code: string) => console.error(`problem ${code}`);
-const router = new Router({ host, log, isLeaving, onProblem });
+const router = new Router({ host, log, isLeaving, clientIdleSeconds: 60, onProblem });
 const server = new TrafficServer({
   router,
   log,

@@ -61,6 +61,7 @@ export class KernelNode {
       enclose: encloseIn(cache.instancesDirectory),
       memoryBytesMax: settings.memoryMiB * 2 ** 20,
       spareCountMax: settings.spares,
+      timing: { clientIdleSeconds: settings.clientIdleSeconds },
     });
     this.reporter = new Reporter({
       bootId: identity.bootId,
@@ -85,7 +86,8 @@ export class KernelNode {
     });
     const isLeaving = () => this.trafficLeft !== null;
     const onProblem = (code: ProblemCode) => this.metrics.observeProblem(code);
-    this.router = new Router({ host: this.host, log, isLeaving, onProblem });
+    const { clientIdleSeconds } = settings;
+    this.router = new Router({ host: this.host, log, isLeaving, clientIdleSeconds, onProblem });
     this.server = new TrafficServer({
       router: this.router,
       log,

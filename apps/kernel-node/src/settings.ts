@@ -24,6 +24,8 @@ export interface Settings {
   joinToken: string | null;
   lameDuckSeconds: number;
   drainSeconds: number;
+  /** A client whose request or answer is under way is hung up on when it neither sends nor takes anything for so long. */
+  clientIdleSeconds: number;
   /** For all instances together. */
   memoryMiB: number;
   /** Processes that are started ahead. */
@@ -59,12 +61,12 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     problems.push(`${name} must be an http:// or https:// address without credentials`);
     return null;
   }
-  function number(name: string, otherwise: number, max: number, whole: boolean): number {
+  function number(name: string, otherwise: number, max: number, whole: boolean, min = 0): number {
     const value = text(name);
     if (value === null) return otherwise;
     const parsed = Number(value);
-    if (parsed >= 0 && parsed <= max && (!whole || Number.isInteger(parsed))) return parsed;
-    problems.push(`${name} is "${value}": give a ${whole ? 'whole ' : ''}number from 0 to ${max}`);
+    if (parsed >= min && parsed <= max && (!whole || Number.isInteger(parsed))) return parsed;
+    problems.push(`${name} is "${value}": give a ${whole ? 'whole ' : ''}number from ${min} to ${max}`);
     return otherwise;
   }
   function oneOf<T extends string>(name: string, value: string | null, choices: readonly T[], otherwise: T): T {
@@ -106,6 +108,7 @@ export function readSettings(env: Record<string, string | undefined>): Settings 
     joinToken: tokenOf('HOTSWAP_JOIN_TOKEN'),
     lameDuckSeconds: number('HOTSWAP_LAME_DUCK_SECONDS', 5, 3600, false),
     drainSeconds: number('HOTSWAP_DRAIN_SECONDS', 30, 3600, false),
+    clientIdleSeconds: number('HOTSWAP_CLIENT_IDLE_SECONDS', 60, 3600, false, 0.1),
     memoryMiB: number('HOTSWAP_MEMORY_MIB', defaultMemoryMiB(), 2 ** 24, true),
     spares: number('HOTSWAP_SPARES', 1, 16, true),
     logLevel: oneOf('LOG_LEVEL', text('LOG_LEVEL'), logLevels, 'info'),

@@ -1,11 +1,15 @@
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { assignment, Fixture, type NodeProcess, versioned, waitFor } from './node-fixture.js';
 
 const probe = `
 let aborted = 0;
+let uploads = 0;
+let broken = null;
 const text = new TextEncoder();
 export default {
   async fetch(request) {
@@ -16,6 +20,13 @@ export default {
       case '/echo': return new Response(request.body, { headers: { 'content-type': 'application/octet-stream' } });
       case '/unread': return new Response('not read');
       case '/throw': throw new Error('on purpose');
+      case '/read': return new Response(await request.text());
+      case '/upload':
+        uploads++;
+        request.signal.addEventListener('abort', () => { aborted++; });
+        return request.text().then((whole) => new Response(whole), (error) => { broken = error.name; throw error; });
+      case '/uploads': return Response.json({ uploads, broken });
+      case '/flood': return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65536)), cancel() { aborted++; } }));
       case '/never': return new Promise(() => undefined);
       case '/aborts': return Response.json({ aborted });
       case '/wait':
@@ -53,7 +64,7 @@ describe("the node's port", () => {
     });
     const elsewhere = await fixture.publish('elsewhere', '1.0.0', versioned(), { manifest: { route: 'mounted' } });
     fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one), assignment(elsewhere)] };
-    node = await fixture.startNode();
+    node = await fixture.startNode({ HOTSWAP_CLIENT_IDLE_SECONDS: '1' });
     await node.ready();
   });
   afterAll(() => fixture.close());
@@ -82,6 +93,9 @@ describe("the node's port", () => {
     await closed;
     return Buffer.concat(chunks).toString('latin1');
   }
+
+  const aborts = async () =>
+    ((await (await fetch(`${node.address}/probe/aborts`)).json()) as { aborted: number }).aborted;
 
   it('404 no-such-route', async () => {
     await expectProblem(await fetch(`${node.address}/nobody/x?y=1`), 404, 'no-such-route', '/nobody/x');
@@ -128,6 +142,34 @@ describe("the node's port", () => {
     expect(await (await fetch(`${node.address}/probe/`)).text()).toBe('here');
   });
 
+  it('408 request-timeout for who stops in the middle of a request, and the place in flight is free again', async () => {
+    const calls = Array.from({ length: 4 }, () => {
+      const call = request(`${node.address}/probe/read`, { method: 'POST', headers: { 'content-length': '100' } });
+      call.on('error', () => undefined).write('half of it');
+      return call;
+    });
+    const responses = (await Promise.all(calls.map((call) => once(call, 'response')))) as [IncomingMessage][];
+    for (const [response] of responses) {
+      expect(response.statusCode).toBe(408);
+      expect(JSON.parse(await text(response))).toMatchObject({ code: 'request-timeout', instance: '/probe/read' });
+    }
+    for (const call of calls) call.destroy();
+    expect((await fetch(`${node.address}/probe/`)).status).toBe(200);
+  });
+
+  it('hangs up on who takes nothing of a streamed answer, and the module stops', async () => {
+    const before = await aborts();
+    const calls = Array.from({ length: 3 }, () =>
+      request(`${node.address}/probe/flood`)
+        .on('error', () => undefined)
+        .end(),
+    );
+    // Whoever does not read a response stops its connection.
+    await Promise.all(calls.map((call) => once(call, 'response')));
+    await waitFor('the module has stopped', async () => (await aborts()) === before + 3);
+    for (const call of calls) call.destroy();
+  });
+
   it('431 headers-too-large', async () => {
     const answer = await exchange(`GET /probe/ HTTP/1.1\r\nHost: x\r\nX-Big: ${'x'.repeat(20_000)}\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 431 /);
@@ -146,6 +188,13 @@ describe("the node's port", () => {
       );
     expect(await upgrade('websocket')).toMatch(/^HTTP\/1\.1 501 [^]*"code":"upgrade-not-supported"/);
     expect(await upgrade('h2c')).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('405 for a method that no module can be asked by', async () => {
+    const answer = await exchange('TRACE /probe/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    expect(answer).toMatch(/^HTTP\/1\.1 405 /);
+    expect(answer).toContain('allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n');
+    expect(answer).toContain('"code":"method-not-allowed"');
   });
 
   it('405 for a write to its own pages', async () => {
@@ -227,12 +276,24 @@ describe("the node's port", () => {
   });
 
   it('tells the module when its client has gone', async () => {
+    const before = await aborts();
     const call = request(`${node.address}/probe/wait`).on('error', () => undefined);
     call.end();
     await delay(100);
     call.destroy();
-    await waitFor('the module has seen it', async () => {
-      return ((await (await fetch(`${node.address}/probe/aborts`)).json()) as { aborted: number }).aborted > 0;
-    });
+    await waitFor('the module has seen it', async () => (await aborts()) > before);
+  });
+
+  it('tells the module when its client has gone in the middle of an upload: what it reads breaks off', async () => {
+    const before = await aborts();
+    const uploads = async () =>
+      (await (await fetch(`${node.address}/probe/uploads`)).json()) as { uploads: number; broken: string | null };
+    const call = request(`${node.address}/probe/upload`, { method: 'POST', headers: { 'content-length': '1000000' } });
+    call.on('error', () => undefined).write(Buffer.alloc(300_000));
+    await waitFor('the upload has begun', async () => (await uploads()).uploads === 1);
+    call.destroy();
+    await waitFor('the module has seen it', async () => (await aborts()) > before);
+    await waitFor('its reading has failed', async () => (await uploads()).broken === 'AbortError');
+    expect(await (await fetch(`${node.address}/probe/`)).text()).toBe('here');
   });
 });

@@ -26,6 +26,7 @@ describe('settings', () => {
       joinToken: null,
       lameDuckSeconds: 5,
       drainSeconds: 30,
+      clientIdleSeconds: 60,
       memoryMiB: expect.any(Number),
       spares: 1,
       logLevel: 'info',
@@ -39,6 +40,7 @@ describe('settings', () => {
       HOTSWAP_ENVIRONMENT: 'Moon',
       PORT: '99999',
       HOTSWAP_DRAIN_SECONDS: '-1',
+      HOTSWAP_CLIENT_IDLE_SECONDS: '0',
       LOG_LEVEL: 'loud',
     };
     const read = () => readSettings(wrong);

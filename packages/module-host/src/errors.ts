@@ -12,7 +12,14 @@ export class LoadError extends Error {
 }
 
 export type HostErrorCode =
-  'no-such-route' | 'module-not-ready' | 'overloaded' | 'module-failed' | 'deadline-exceeded' | 'body-too-large';
+  | 'no-such-route'
+  | 'method-not-allowed'
+  | 'module-not-ready'
+  | 'overloaded'
+  | 'module-failed'
+  | 'deadline-exceeded'
+  | 'body-too-large'
+  | 'request-timeout';
 
 /** A request got no answer from its module. */
 export class HostError extends Error {

@@ -8,6 +8,7 @@ import { encodeHeaders, encodeRequestHead } from './wire/head.js';
 
 export interface ExchangeLimits {
   requestSeconds: number;
+  clientIdleSeconds: number;
   requestBodyBytesMax: number;
 }
 
@@ -26,6 +27,8 @@ export class Exchange {
   #headAt: number | null = null;
   #bodyBytes = 0;
   #over = false;
+  /** Of the request's body: its next piece is the client's to send, or the module's to take; or it is complete. */
+  #bodyTurn: 'client' | 'module' | null = null;
   /** Where the answer does not come whole. */
   #receiver: CreditedReceiver | null = null;
   #sender: CreditedSender | null = null;
@@ -56,14 +59,23 @@ export class Exchange {
     this.#leave();
   }
 
-  /** Until the deadline for the answer's head, in ms; null: it has come. A client that is slow to send takes nothing of the module's time. */
-  remainingMilliseconds(now: number): number | null {
-    if (this.#headAt !== null || this.#over) return null;
-    return this.#lastReceivedAt + this.limits.requestSeconds * 1000 - now;
-  }
-
-  failDeadline(): void {
-    this.fail('deadline-exceeded', `${this.release} did not answer within ${this.limits.requestSeconds} s.`);
+  /**
+   * Ends it where the module has not answered in time, or the client does not send. A client that is slow to send takes nothing of the module's time.
+   * Answers when to look again, in ms; null: never.
+   */
+  checkDeadline(now: number): number | null {
+    const { requestSeconds, clientIdleSeconds } = this.limits;
+    if (this.#over || (this.#headAt !== null && this.#bodyTurn === null)) return null;
+    const remaining = (seconds: number) => this.#lastReceivedAt + seconds * 1000 - now;
+    if (this.#bodyTurn === 'client') {
+      if (remaining(clientIdleSeconds) <= 1) return this.#refuseIdle();
+    } else if (this.#headAt === null) {
+      if (remaining(requestSeconds) > 1) return remaining(requestSeconds);
+      this.fail('deadline-exceeded', `${this.release} did not answer within ${requestSeconds} s.`);
+      return null;
+    }
+    // What it is that is waited for may change at any time.
+    return Math.min(clientIdleSeconds, requestSeconds) * 1000;
   }
 
   /** @throws ProtocolError for what an instance must not send. */
@@ -147,6 +159,7 @@ export class Exchange {
     const sender = (this.#sender = new CreditedSender(this.writer, this.id));
     let bytes = 0;
     let waiting: Promise<unknown> | null = null;
+    this.#bodyTurn = 'client';
     const onData = (piece: Uint8Array) => {
       bytes += piece.length;
       this.#lastReceivedAt = performance.now();
@@ -155,13 +168,17 @@ export class Exchange {
         this.#refuseBody();
       } else if (!sender.trySend(piece, bytes === contentLength)) {
         body.pause();
+        this.#bodyTurn = 'module';
         waiting = sender.send(piece).then(() => {
           waiting = null;
+          this.#lastReceivedAt = performance.now();
+          this.#bodyTurn &&= 'client';
           body.resume();
         });
       }
     };
     const onEnd = () => {
+      this.#bodyTurn = null;
       leave();
       // A stream may end while it is paused.
       if (waiting === null) sender.end();
@@ -182,6 +199,13 @@ export class Exchange {
       new HostError('body-too-large', `${this.release} takes at most ${mebibytes} MiB.`, this.release),
       'refused',
     );
+  }
+
+  /** Nobody's failure. */
+  #refuseIdle(): null {
+    const message = `The client sent nothing of its request for ${this.limits.clientIdleSeconds} s.`;
+    this.#giveUp(new HostError('request-timeout', message, this.release), 'abandoned');
+    return null;
   }
 
   #leave(): void {

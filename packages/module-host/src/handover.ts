@@ -1,28 +1,6 @@
-import { HostError, LoadError, messageOf } from './errors.js';
+import { LoadError, messageOf } from './errors.js';
 import type { Instance } from './instance.js';
 import { CallError } from './instance-link.js';
-
-/** Requests that wait while state changes hands; as many as the instance takes at a time, the others are refused. */
-export class Hold {
-  count = 0;
-  readonly #over = Promise.withResolvers<void>();
-
-  constructor(private readonly instance: Instance) {}
-
-  /** Rejects with a HostError where too many wait. */
-  wait(): Promise<void> {
-    const { limits } = this.instance.manifest;
-    const { name } = this.instance;
-    if (this.count >= limits.inFlight)
-      throw new HostError('overloaded', `${this.count} requests wait while ${name} hands over its state.`, name);
-    this.count++;
-    return this.#over.promise;
-  }
-
-  release(): void {
-    this.#over.resolve();
-  }
-}
 
 /** The time that a module takes to hand state over; null: it declares none. */
 export function handoverSecondsOf(instance: Instance): number | null {

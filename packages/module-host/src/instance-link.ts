@@ -12,6 +12,9 @@ import type { Wire } from './wire/wire.js';
 /** Of the answer to a call, but for a state. */
 const resultBytesMax = 2 ** 20;
 
+/** Of what an instance has not taken in yet, but for a state: beyond it gets no more requests. */
+const bufferedBytesMax = 16 * 2 ** 20;
+
 /** A call that the instance answered with a failure, did not answer in time, or can't answer because it has gone. */
 export class CallError extends Error {
   override name = 'CallError';
@@ -33,6 +36,7 @@ export class InstanceLink {
   #open = true;
   #closed: string | null = null;
   #deadlineTimer: NodeJS.Timeout | null = null;
+  #restoringBytes = 0;
   readonly #writer: FrameWriter;
   readonly #whenIdle = new Set<() => void>();
 
@@ -61,6 +65,11 @@ export class InstanceLink {
     return this.#open;
   }
 
+  /** The instance is slower to take requests in than they come. */
+  get isCongested(): boolean {
+    return this.wire.bufferedBytes - this.#restoringBytes > bufferedBytesMax;
+  }
+
   /** @throws CallError */
   async call(call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
     const answer = await this.#ask(call.call, timeoutSeconds, (id) =>
@@ -78,7 +87,10 @@ export class InstanceLink {
 
   /** @throws CallError */
   async restore(state: Buffer, timeoutSeconds: number): Promise<void> {
-    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, '', state));
+    this.#restoringBytes = state.length;
+    await this.#ask('restore', timeoutSeconds, (id) => this.#writer.write(frameTypes.restore, id, '', state)).finally(
+      () => (this.#restoringBytes = 0),
+    );
   }
 
   async #ask(what: string, timeoutSeconds: number, write: (id: number) => void): Promise<Buffer> {
@@ -110,7 +122,8 @@ export class InstanceLink {
     });
     this.exchanges.set(id, exchange);
     exchange.send();
-    if (this.#deadlineTimer === null) this.#watchDeadlines(limits.requestSeconds * 1000);
+    if (this.#deadlineTimer === null)
+      this.#watchDeadlines(Math.min(limits.requestSeconds, limits.clientIdleSeconds) * 1000);
   }
 
   /** Resolves when no exchange is left, or when the signal is aborted. */
@@ -134,10 +147,7 @@ export class InstanceLink {
       const now = performance.now();
       let soonest = Infinity;
       for (const exchange of [...this.exchanges.values()]) {
-        const remaining = exchange.remainingMilliseconds(now);
-        if (remaining === null) continue;
-        if (remaining <= 1) exchange.failDeadline();
-        else soonest = Math.min(soonest, remaining);
+        soonest = Math.min(soonest, exchange.checkDeadline(now) ?? Infinity);
       }
       if (soonest < Infinity && this.#open) this.#watchDeadlines(soonest);
     }, milliseconds);

@@ -16,7 +16,9 @@ export class InstanceThread implements Enclosure {
   readonly #worker: Worker;
 
   constructor({ memoryMiB }: Shape) {
+    const takenBytes = new Int32Array(new SharedArrayBuffer(8));
     this.#worker = new Worker(threadProgram, {
+      workerData: takenBytes,
       name: 'hotswap instance',
       env: {},
       argv: [],
@@ -27,7 +29,7 @@ export class InstanceThread implements Enclosure {
       resourceLimits: { maxOldGenerationSizeMb: memoryMiB, maxYoungGenerationSizeMb: 12 },
     });
     this.output = this.#worker;
-    this.wire = new PortWire(this.#worker);
+    this.wire = new PortWire(this.#worker, takenBytes);
     let failure: string | null = null;
     this.#worker.on('error', (error: unknown) => (failure = messageOf(error)));
     this.ended = new Promise((resolve) => {

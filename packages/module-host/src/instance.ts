@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { FailureKind, InstanceReport, PhaseSeconds, ReleaseSpec } from '@hotswap/agent-protocol';
-import { readConsole } from './console-lines.js';
 import { drain, type Drained } from './drain.js';
-import { shapeOf, type Enclosure } from './enclosure.js';
+import { shapeOf } from './enclosure.js';
 import { Hooks } from './hooks.js';
 import { HostError, LoadError, messageOf } from './errors.js';
 import type { ExchangeResult } from './exchange.js';
 import { replyOf, type HostRequest, type HostResponse, type Reply } from './http.js';
 import { loadResultOf } from './instance-answers.js';
-import { CallError, InstanceLink } from './instance-link.js';
+import type { InstanceContext } from './instance-context.js';
+import { CallError, type InstanceLink } from './instance-link.js';
 import {
   advance,
   canAdvance,
@@ -20,34 +20,16 @@ import {
   type LifecycleEvent,
 } from './lifecycle.js';
 import type { MemoryRole, Tenant } from './memory-budget.js';
-import type { ModuleLog, ModuleLogEntry } from './module-log.js';
-import type { MeasurePhase, PhaseFigures, PhaseName } from './phase.js';
+import type { ModuleLogEntry } from './module-log.js';
+import type { PhaseFigures, PhaseName } from './phase.js';
 import { moveIn } from './move-in.js';
-import type { Lodging, Quarters } from './quarters.js';
+import type { Lodging } from './quarters.js';
 import { environmentOf, releaseName, type LoadableRelease } from './release.js';
+import { Residence, type Print } from './residence.js';
 import { readSecrets } from './secrets.js';
 import { checkHealthPath, smokeTest } from './smoke-test.js';
-import { Watch, type WatchContext } from './watch.js';
+import { Watch } from './watch.js';
 import type { InstanceCall } from './wire/messages.js';
-
-/** `traceparent` (W3C) is that of the assignment that the release is loaded for. */
-export type LoadRelease = (
-  spec: ReleaseSpec,
-  signal: AbortSignal,
-  traceparent: string | null,
-) => Promise<LoadableRelease>;
-
-export interface InstanceContext extends WatchContext {
-  load(spec: ReleaseSpec, signal: AbortSignal): Promise<LoadableRelease>;
-  measure: MeasurePhase;
-  log: ModuleLog;
-  quarters: Pick<Quarters, 'take' | 'measure'>;
-  memoryRole(): MemoryRole;
-  /** The node needs its memory: it must not be used any more, and has to be retired. */
-  onMemoryNeeded(error: LoadError): void;
-  /** Something that the report tells has changed. */
-  onChange(): void;
-}
 
 /** One process (or thread) of one release, from fetching the release until it has ended. Made once, never raised again. */
 export class Instance implements Tenant {
@@ -57,14 +39,11 @@ export class Instance implements Tenant {
   #reportCrash!: (how: string) => void;
   #lifecycle: Lifecycle = { state: 'fetching' };
   #release: LoadableRelease | null = null;
-  #lodging: Lodging | null = null;
-  #link: InstanceLink | null = null;
+  #residence: Residence | null = null;
   #watch: Watch | null = null;
   #phaseSeconds: PhaseSeconds = {};
   #readyAt = Infinity;
   #ending = false;
-  #hasEnded = false;
-  #endReason: string | null = null;
   /** Why it has to go before it was ever ready. */
   #evicted: LoadError | null = null;
   /** While what was in flight when it was replaced ends; aborted when it is activated again. */
@@ -81,7 +60,7 @@ export class Instance implements Tenant {
 
   /** Requests may be given to it now. */
   get serving(): boolean {
-    return canServe(this.#lifecycle) && this.#link !== null && this.#link.open;
+    return canServe(this.#lifecycle) && this.#residence?.link.open === true;
   }
 
   get state(): Lifecycle['state'] {
@@ -104,7 +83,7 @@ export class Instance implements Tenant {
   }
 
   get isSpare(): boolean {
-    return this.#lodging?.isSpare ?? false;
+    return this.#residence?.lodging.isSpare ?? false;
   }
 
   report(crashes: number): InstanceReport | null {
@@ -117,8 +96,8 @@ export class Instance implements Tenant {
       error: lifecycle.state === 'failed' ? lifecycle.error : null,
       failureKind: lifecycle.state === 'failed' ? lifecycle.kind : null,
       crashes,
-      pid: this.#link?.open === true ? this.pid : null,
-      ...(this.#lodging === null ? {} : { isSpare: this.isSpare, phaseSeconds: { ...this.#phaseSeconds } }),
+      pid: this.#residence?.link.open === true ? this.pid : null,
+      ...(this.#residence === null ? {} : { isSpare: this.isSpare, phaseSeconds: { ...this.#phaseSeconds } }),
     };
   }
 
@@ -128,24 +107,24 @@ export class Instance implements Tenant {
    * @throws LoadError with the phase that failed (the process is then ended), or the signal's reason.
    */
   async raise(signal: AbortSignal): Promise<void> {
-    const abandon = () => this.#enclosure?.kill();
+    const abandon = () => this.#residence?.kill();
     signal.addEventListener('abort', abandon);
     try {
       await this.#raise(signal);
       signal.throwIfAborted();
-      if (this.#link?.open !== true) throw new LoadError('start', `${this.#what} ended.`);
+      if (this.#residence?.link.open !== true) throw new LoadError('start', `${this.#what} ended.`);
     } catch (error) {
       this.#ending = true;
-      const hasGone = this.#link?.open === false;
+      const hasGone = this.#residence?.link.open === false;
       this.#watch?.stop();
-      this.#enclosure?.kill();
-      const exit = await this.#enclosure?.end();
+      this.#residence?.kill();
+      const ended = await this.#residence?.end();
       if (signal.aborted) {
         this.#advance({ event: 'retired' });
         throw signal.reason;
       }
       const kind = error instanceof LoadError ? error.kind : 'fetch';
-      const how = hasGone ? `${this.#what} ${this.#endReason ?? exit}.` : messageOf(error);
+      const how = hasGone ? `${this.#what} ${ended}.` : messageOf(error);
       const failure = this.#evicted ?? new LoadError(kind, how);
       this.#advance({ event: 'failed', kind: failure.kind, error: failure.message });
       throw failure;
@@ -156,21 +135,31 @@ export class Instance implements Tenant {
     this.#advance({ event: 'passed' });
   }
 
+  /** @throws HostError where it has as many requests as it takes, or does not take in what it has. The node's own probes are not held to it. */
+  expectRoom(): void {
+    const { inFlight } = this.manifest.limits;
+    const { exchanges, isCongested } = this.link;
+    const count = exchanges.size;
+    if (count >= inFlight)
+      throw new HostError('overloaded', `${this.name} has ${count} requests in flight, its limit.`, this.name);
+    if (isCongested)
+      throw new HostError('overloaded', `${this.name} does not take in what it was sent before.`, this.name);
+  }
+
   /** @throws HostError where the instance has just ended. */
   send(request: HostRequest, reply: Reply, onEnd: (result: ExchangeResult) => void): void {
-    if (this.#link === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
+    if (this.#residence === null) throw new HostError('module-not-ready', `${this.name} is not loaded.`, this.name);
     const { requestSeconds, requestBodyMiB } = this.manifest.limits;
-    const limits = { requestSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
-    this.#link.exchange(request, limits, reply, onEnd);
+    const { clientIdleSeconds } = this.context.timing;
+    const limits = { requestSeconds, clientIdleSeconds, requestBodyBytesMax: requestBodyMiB * 1024 * 1024 };
+    this.#residence.link.exchange(request, limits, reply, onEnd);
   }
 
   /** From ready or deactivated to active. @throws LoadError of kind `activate`; the instance is as it was, but for background work. */
   async activate(): Promise<void> {
     this.#expectActivable();
     this.#cooling?.abort.abort();
-    await this.#hooks?.activate().catch((error: unknown) => {
-      throw new LoadError('activate', messageOf(error));
-    });
+    await this.#hooks?.activate().catch(failAs('activate'));
     this.#expectActivable();
     this.#advance({ event: 'activated' });
   }
@@ -183,7 +172,7 @@ export class Instance implements Tenant {
 
   /** Whether background work may go on in it. */
   get isWorking(): boolean {
-    return !this.#hasEnded && this.#hooks?.isWorking === true;
+    return this.#residence?.hasEnded === false && this.#hooks?.isWorking === true;
   }
 
   /** From active to deactivated, at once; resolves when the module was told to end its background work and has answered, or not in time. It still serves. */
@@ -194,8 +183,8 @@ export class Instance implements Tenant {
 
   /** Ends it at once, as one that does harm; resolves when it has ended. */
   async end(reason: string): Promise<void> {
-    this.#kill(reason);
-    await this.#enclosure?.ended;
+    this.#residence?.kill(reason);
+    await this.#residence?.ended();
   }
 
   /** It was replaced: what is in flight may take so many seconds. */
@@ -212,8 +201,8 @@ export class Instance implements Tenant {
 
   /** @throws CallError where it has no process. */
   get link(): InstanceLink {
-    if (this.#link === null) throw new CallError('The instance has no process.');
-    return this.#link;
+    if (this.#residence === null) throw new CallError('The instance has no process.');
+    return this.#residence.link;
   }
 
   /** Resolves when all work given to `waitUntil` has ended. @throws CallError when that takes longer. */
@@ -226,12 +215,12 @@ export class Instance implements Tenant {
     this.#log('warn', 'host', error.message);
     if (this.serving) return this.context.onMemoryNeeded(error);
     this.#evicted = error;
-    this.#enclosure?.kill();
+    this.#residence?.kill();
   }
 
   /** Ends what is in flight, whoever still waits for it. */
   cut(): void {
-    for (const exchange of [...(this.#link?.exchanges.values() ?? [])]) exchange.cut();
+    for (const exchange of [...(this.#residence?.link.exchanges.values() ?? [])]) exchange.cut();
   }
 
   /** Marks an instance that must not be used any more, though its process runs: it still has to be retired. */
@@ -264,13 +253,13 @@ export class Instance implements Tenant {
     await this.#hooks?.stop();
     this.#ending = true;
     this.#watch?.stop();
-    await this.#enclosure?.end();
+    await this.#residence?.end();
     if (canAdvance(this.#lifecycle, 'retired')) this.#advance({ event: 'retired' });
   }
 
   async #drain(seconds: number, signal: AbortSignal | null): Promise<Drained> {
-    if (this.#link === null) return { drained: 0, cut: 0 };
-    const drained = await drain(this.#link, seconds, signal);
+    if (this.#residence === null) return { drained: 0, cut: 0 };
+    const drained = await drain(this.#residence.link, seconds, signal);
     if (drained.cut > 0)
       this.#log('warn', 'host', `Cut ${drained.cut} requests that had not ended ${seconds} s after it was replaced.`);
     return drained;
@@ -280,28 +269,30 @@ export class Instance implements Tenant {
     const fetched = await this.context.load(this.spec, signal);
     signal.throwIfAborted();
     this.#advance({ event: 'verified' });
-    const hasHealth = await this.#measure('load', (figures) => this.#load(fetched, signal, figures));
+    const isGivenUp = () => signal.aborted || this.#evicted !== null;
+    const hasHealth = await this.#measure('load', (figures) => this.#load(fetched, signal, figures), isGivenUp);
     this.#advance({ event: 'loaded' });
-    await this.#measure('start', () => this.#phase('start', { call: 'start' }, this.context.timing.startSeconds));
+    const start = () => this.#phase('start', { call: 'start' }, this.context.timing.startSeconds);
+    await this.#measure('start', start, isGivenUp);
     this.#advance({ event: 'started' });
     const { health, smoke } = this.manifest;
-    if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth));
-    if (smoke.length > 0)
-      await this.#measure('smoke', () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds));
-    if (this.#lodging === null || this.#link === null) return;
-    this.#watch = new Watch(this.#lodging, this.#link, this.manifest.limits, this.context, (harm) => this.#kill(harm));
+    if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth), isGivenUp);
+    const ask = () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds);
+    if (smoke.length > 0) await this.#measure('smoke', ask, isGivenUp);
+    const residence = this.#residence;
+    if (residence === null) return;
+    const { lodging, link } = residence;
+    this.#watch = new Watch(lodging, link, this.manifest.limits, this.context, (harm) => residence.kill(harm));
   }
 
   /** Answers whether the module has a health check of its own. */
   async #load(fetched: LoadableRelease, signal: AbortSignal, figures: PhaseFigures): Promise<boolean> {
-    const secrets = await readSecrets(fetched.secretsDirectory, this.spec.module).catch((error: unknown) => {
-      throw new LoadError('load', messageOf(error));
-    });
+    const secrets = await readSecrets(fetched.secretsDirectory, this.spec.module).catch(failAs('load'));
     const release = (this.#release = fetched);
     signal.throwIfAborted();
-    const { enclosure, isSpare } = await this.#move(release, signal);
+    const { enclosure, isSpare } = await this.#move(release, signal).catch(failAs('load'));
     figures.isSpare = isSpare;
-    const directory = await enclosure.furnish(release.directory);
+    const directory = await enclosure.furnish(release.directory).catch(failAs('load'));
     const entryUrl = pathToFileURL(join(directory, release.manifest.entry)).href;
     const call: InstanceCall = { call: 'load', entryUrl, env: environmentOf(release, secrets) };
     const { functions } = loadResultOf(await this.#phase('load', call, this.context.timing.loadSeconds));
@@ -335,56 +326,46 @@ export class Instance implements Tenant {
   }
 
   #connect(lodging: Lodging): InstanceLink {
-    this.#lodging = lodging;
+    const print: Print = (...line) => this.#log(...line);
+    const onGone = (broken: string | null) => {
+      if (residence === this.#residence) void this.#gone(residence, broken);
+    };
+    const residence = new Residence(lodging, this.name, print, onGone);
+    this.#residence = residence;
     if (this.#evicted !== null) throw this.#evicted;
-    readConsole(lodging.enclosure.output, (...line) => this.#log(...line));
-    const link = new InstanceLink(lodging.enclosure.wire, this.name, (broken) => {
-      if (link === this.#link) void this.#gone(broken);
-    });
-    void lodging.enclosure.ended.then(() => (this.#hasEnded ||= link === this.#link));
-    return (this.#link = link);
+    return residence.link;
   }
 
-  async #measure<T>(phase: PhaseName, work: (figures: PhaseFigures) => Promise<T>): Promise<T> {
+  async #measure<T>(
+    phase: PhaseName,
+    work: (figures: PhaseFigures) => Promise<T>,
+    isGivenUp?: () => boolean,
+  ): Promise<T> {
     const startedAt = performance.now();
-    const result = await this.context.measure(phase, this.spec, work);
+    const result = await this.context.measure(phase, this.spec, work, isGivenUp);
     this.#phaseSeconds[phase] = (performance.now() - startedAt) / 1000;
     return result;
   }
 
   async #phase(kind: FailureKind, call: InstanceCall, timeoutSeconds: number): Promise<unknown> {
-    try {
-      return await this.link.call(call, timeoutSeconds);
-    } catch (error) {
-      throw new LoadError(kind, messageOf(error));
-    }
-  }
-
-  #kill(reason: string): void {
-    this.#endReason = `${reason}, and was ended`;
-    this.#enclosure?.kill();
+    return this.link.call(call, timeoutSeconds).catch(failAs(kind));
   }
 
   /** The socket has ended unasked, and with it the instance; how the process ended is known a little later. */
-  async #gone(broken: string | null): Promise<void> {
+  async #gone(residence: Residence, broken: string | null): Promise<void> {
     if (this.#ending) return;
-    if (broken !== null) this.#kill(`sent what the protocol does not allow (${broken})`);
+    if (broken !== null) residence.kill(`sent what the protocol does not allow (${broken})`);
     this.#watch?.stop();
     // While it is raised, the phase at hand fails; while it is retired, it is as good as gone.
     if (!canServe(this.#lifecycle)) return;
     this.#advance({ event: 'failed', kind: null, error: `${this.#what} ended.` });
-    const exit = await this.#enclosure?.ended;
-    const how = `${this.#what} ${this.#endReason ?? exit}.`;
+    const how = `${this.#what} ${await residence.ended()}.`;
     this.#log('error', 'host', how);
     this.#reportCrash(how);
   }
 
-  get #enclosure(): Enclosure | null {
-    return this.#lodging?.enclosure ?? null;
-  }
-
   get pid(): number | null {
-    return this.#enclosure?.pid ?? null;
+    return this.#residence?.pid ?? null;
   }
 
   get #what(): string {
@@ -400,4 +381,11 @@ export class Instance implements Tenant {
     const { module } = this.spec;
     this.context.log({ level, source, module, release: this.name, pid: this.pid, message });
   }
+}
+
+/** Of what failed otherwise; a LoadError has its kind. */
+function failAs(kind: FailureKind): (error: unknown) => never {
+  return (error) => {
+    throw error instanceof LoadError ? error : new LoadError(kind, messageOf(error));
+  };
 }

@@ -18,35 +18,45 @@ export interface Tenant {
 export class Claim {
   bytes: number;
   isLeaving = false;
-  readonly #gone = Promise.withResolvers<void>();
 
   constructor(
     readonly tenant: Tenant,
     private readonly bytesMin: number,
-    private readonly onEnd: () => void,
+    private readonly onChange: (claim: Claim, hasEnded: boolean) => void,
   ) {
     this.bytes = bytesMin;
   }
 
-  get gone(): Promise<void> {
-    return this.#gone.promise;
-  }
-
   measure(bytes: number): void {
+    const before = this.bytes;
     this.bytes = Math.max(this.bytesMin, bytes);
+    if (this.bytes < before) this.onChange(this, false);
   }
 
+  /** Nothing of the tenant is left. */
   end(): void {
-    this.onEnd();
-    this.#gone.resolve();
+    this.onChange(this, true);
   }
 }
 
-/** Shares the memory that a node has for instances out among them. */
+interface Waiting {
+  /** Of what it was promised, what it uses already. */
+  presentBytes: number;
+  enter(): void;
+  refuse(error: LoadError): void;
+}
+
+/** Shares the memory that a node has for instances out among them. Whoever leaves still uses it until he is gone: those who were promised it wait. */
 export class MemoryBudget {
   readonly #claims = new Set<Claim>();
+  /** Promised memory that others have not left yet; who came first goes first. */
+  readonly #waiting = new Map<Claim, Waiting>();
 
-  constructor(readonly bytesMax: number) {}
+  /** @param onFreed somebody has gone, or uses less than before. */
+  constructor(
+    readonly bytesMax: number,
+    private readonly onFreed: () => void = () => undefined,
+  ) {}
 
   /** By role, in bytes. */
   taken(): Record<MemoryRole, number> {
@@ -56,24 +66,26 @@ export class MemoryBudget {
   }
 
   /**
-   * Keeps memory for a tenant; where there is too little, others that matter less are asked to leave, least first. `vacated` resolves when they have.
+   * Keeps memory for a tenant; where there is too little, others that matter less are asked to leave, least first. `vacated` resolves when the memory is
+   * there to be used; it rejects with a LoadError of kind `memory` where the tenant has to leave before, or the others have grown meanwhile.
    *
+   * @param presentBytes of these that are in use already.
    * @throws LoadError of kind `memory`, with the numbers, where that is not enough; nobody is asked to leave then.
    */
-  admit(tenant: Tenant, bytes: number): { claim: Claim; vacated: Promise<void> } {
+  admit(tenant: Tenant, bytes: number, presentBytes = 0): { claim: Claim; vacated: Promise<void> } {
     const rank = Math.min(ranks[tenant.memoryRole] - 1, rankToGoMax);
     const leaving = this.#leastOf(rank, this.#stayingBytes + bytes - this.bytesMax);
-    if (leaving === null) throw new LoadError('memory', this.#explain(tenant, bytes));
+    if (leaving === null) throw this.#refusal(tenant, bytes);
+    const claim = this.#add(tenant, bytes);
+    const vacated = new Promise<void>((enter, refuse) => this.#waiting.set(claim, { presentBytes, enter, refuse }));
     for (const each of leaving) this.#dismiss(each, `its memory is needed for ${tenant.name}`);
-    return {
-      claim: this.#add(tenant, bytes),
-      vacated: Promise.all(leaving.map(({ gone }) => gone)).then(() => undefined),
-    };
+    this.#letIn();
+    return { claim, vacated };
   }
 
-  /** The same where nobody has to leave for it; else null. */
+  /** The same where the memory is there to be used at once; else null. */
   admitWhereFree(tenant: Tenant, bytes: number): Claim | null {
-    return this.#stayingBytes + bytes <= this.bytesMax ? this.#add(tenant, bytes) : null;
+    return sumOf(this.#claims) + bytes <= this.bytesMax ? this.#add(tenant, bytes) : null;
   }
 
   /** A tenant was seen to use so much. Where all together use too much by now, what is warm has to go, and spares after it. */
@@ -87,21 +99,53 @@ export class MemoryBudget {
   }
 
   #add(tenant: Tenant, bytes: number): Claim {
-    const claim = new Claim(tenant, bytes, () => this.#claims.delete(claim));
+    const claim = new Claim(tenant, bytes, (changed, hasEnded) => this.#freed(changed, hasEnded));
     this.#claims.add(claim);
     return claim;
   }
 
-  #dismiss(claim: Claim, because: string): void {
-    claim.isLeaving = true;
-    claim.tenant.leave(because);
+  #freed(claim: Claim, hasEnded: boolean): void {
+    if (hasEnded) {
+      this.#claims.delete(claim);
+      this.#waiting.delete(claim);
+    }
+    this.#letIn();
+    this.onFreed();
   }
 
-  /** Of what is not leaving yet. */
-  get #stayingBytes(): number {
+  #dismiss(claim: Claim, because: string): void {
+    claim.isLeaving = true;
+    const waiting = this.#waiting.get(claim);
+    this.#waiting.delete(claim);
+    claim.tenant.leave(because);
+    waiting?.refuse(new LoadError('memory', `${claim.tenant.name} had to go: ${because}.`));
+  }
+
+  #letIn(): void {
+    for (const [claim, waiting] of this.#waiting) {
+      const isFree = this.#presentBytesBeside(claim) + claim.bytes <= this.bytesMax;
+      if (!isFree && this.#isAnyoneOnTheWayOut) return;
+      this.#waiting.delete(claim);
+      if (isFree) waiting.enter();
+      else {
+        this.#claims.delete(claim);
+        waiting.refuse(this.#refusal(claim.tenant, claim.bytes));
+      }
+    }
+  }
+
+  #presentBytesBeside(claim: Claim): number {
     let bytes = 0;
-    for (const claim of this.#claims) if (!claim.isLeaving) bytes += claim.bytes;
+    for (const each of this.#claims) if (each !== claim) bytes += this.#waiting.get(each)?.presentBytes ?? each.bytes;
     return bytes;
+  }
+
+  get #isAnyoneOnTheWayOut(): boolean {
+    return [...this.#claims].some(({ isLeaving, tenant }) => isLeaving || tenant.memoryRole === 'leaving');
+  }
+
+  get #stayingBytes(): number {
+    return sumOf([...this.#claims].filter(({ isLeaving }) => !isLeaving));
   }
 
   /** Those with the lowest rank, and of these the oldest, that together hold so much; null: all up to this rank hold less. */
@@ -124,11 +168,20 @@ export class MemoryBudget {
       .sort((a, b) => rankOf(a) - rankOf(b));
   }
 
-  #explain({ name, memoryRole }: Tenant, bytes: number): string {
+  #refusal({ name, memoryRole }: Tenant, bytes: number): LoadError {
     const mebibytes = (count: number) => Math.ceil(count / 2 ** 20);
     const taken = Object.entries(this.taken()).filter(([, count]) => count > 0);
     const all = taken.reduce((sum, [, count]) => sum + count, 0);
     const list = taken.map(([role, count]) => `${role} ${mebibytes(count)}`).join(', ');
-    return `No room for ${name} as ${memoryRole}: it needs ${mebibytes(bytes)} MiB; of the node's ${mebibytes(this.bytesMax)} MiB ${mebibytes(all)} are taken${list && ` (${list})`}.`;
+    return new LoadError(
+      'memory',
+      `No room for ${name} as ${memoryRole}: it needs ${mebibytes(bytes)} MiB; of the node's ${mebibytes(this.bytesMax)} MiB ${mebibytes(all)} are taken${list && ` (${list})`}.`,
+    );
   }
+}
+
+function sumOf(claims: Iterable<Claim>): number {
+  let bytes = 0;
+  for (const claim of claims) bytes += claim.bytes;
+  return bytes;
 }

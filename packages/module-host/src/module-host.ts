@@ -2,7 +2,7 @@ import type { ModuleAssignment, ModuleReport, TrafficSample } from '@hotswap/age
 import type { Enclose } from './enclosure.js';
 import { HostError } from './errors.js';
 import type { HostRequest, Reply } from './http.js';
-import type { LoadRelease } from './instance.js';
+import type { LoadRelease } from './instance-context.js';
 import type { MemoryRole } from './memory-budget.js';
 import type { ModuleLog } from './module-log.js';
 import { ModuleSlot } from './module-slot.js';

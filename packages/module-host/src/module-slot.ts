@@ -7,17 +7,18 @@ import type {
   TrafficSample,
 } from '@hotswap/agent-protocol';
 import { BackgroundWork } from './background-work.js';
-import { HostError, LoadError, messageOf } from './errors.js';
-import type { ExchangeResult } from './exchange.js';
-import { headerOf, refusedMethods, type HostRequest, type Reply } from './http.js';
-import type { Instance, InstanceContext, LoadRelease } from './instance.js';
+import { Dispatch } from './dispatch.js';
+import { LoadError, messageOf } from './errors.js';
+import type { HostRequest, Reply } from './http.js';
+import type { Instance } from './instance.js';
+import type { InstanceContext, LoadRelease } from './instance-context.js';
 import type { MemoryRole } from './memory-budget.js';
 import { ModuleTraffic } from './module-traffic.js';
 import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from './phase.js';
-import { handOver, handoverSecondsOf, Hold } from './handover.js';
-import { Prober, type ProbePair } from './prober.js';
+import { handOver, handoverSecondsOf } from './handover.js';
+import { Hold } from './hold.js';
+import { Prober } from './prober.js';
 import { ReleaseKeeper } from './release-keeper.js';
-import { roleOfDraw, shareDraw } from './share-draw.js';
 import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
 
@@ -41,24 +42,17 @@ export class ModuleSlot {
   readonly #keepers = new Map<string, ReleaseKeeper>();
   readonly #draining = new Map<Instance, Promise<void>>();
   readonly #traffic = new ModuleTraffic();
+  readonly #dispatch: Dispatch;
   readonly #work = new BackgroundWork();
   readonly #warm = new WarmList(() => this.#changed());
-  /** The pointer that a flip moves; read once per request. */
-  #active: Instance | null = null;
-  #candidate: Instance | null = null;
-  #candidatePercent = 0;
   /** A second instance of the active release, beside the candidate to be compared with it. Never activated. */
   #twinKeeper: ReleaseKeeper | null = null;
-  #twin: Instance | null = null;
-  readonly #prober = new Prober(() => this.#probePair());
-  /** While state is handed over, requests wait here. */
-  #hold: Hold | null = null;
+  readonly #prober = new Prober(() => this.#dispatch.probePair(this.#assignment?.twin === true));
   /** What the pointer was last set to; kept started until it is set to what is asked for. */
   #lastActive: ReleaseSpec | null = null;
   #hasServedActive = false;
   #isFlipping = false;
   #isDue = false;
-  #inFlight = 0;
   #closeDrainSeconds: number | null = null;
   readonly #measure: MeasurePhase;
 
@@ -67,6 +61,7 @@ export class ModuleSlot {
     private readonly context: SlotContext,
   ) {
     this.route = module;
+    this.#dispatch = new Dispatch(module, this.#traffic);
     this.#measure = phaseMeasure(() => this.#traceparent, context.onPhase);
   }
 
@@ -79,42 +74,14 @@ export class ModuleSlot {
     this.#changed();
   }
 
-  /** @throws a HostError or the request signal's reason, where that is known at once; the reply is told of no more then. */
+  /** @throws as `Dispatch.handle`. */
   handle(request: HostRequest, reply: Reply): void {
-    if (this.#hold !== null) return this.#handleLater(this.#hold, request, reply);
-    const { role, instance } = this.#choose(request);
-    if (instance === null) throw new HostError('module-not-ready', `${this.module} is not ready.`, null);
-    if (request.signal.aborted) throw request.signal.reason;
-    const { name, manifest } = instance;
-    if (refusedMethods.has(request.method)) {
-      const headers = ['allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'];
-      return reply.respond({ status: 405, headers, body: null, release: name });
-    }
-    if (this.#inFlight >= manifest.limits.inFlight)
-      throw new HostError('overloaded', `${this.module} has ${this.#inFlight} requests in flight, its limit.`, name);
-    const bodyBytesMax = manifest.limits.requestBodyMiB * 1024 * 1024;
-    if (request.body !== null && Number(headerOf(request.headers, 'content-length')) > bodyBytesMax)
-      throw new HostError('body-too-large', `${name} takes at most ${manifest.limits.requestBodyMiB} MiB.`, name);
-    const traffic = this.#traffic.of(instance.spec, role);
-    traffic.inFlight++;
-    this.#inFlight++;
-    instance.send(request, reply, ({ outcome, seconds }: ExchangeResult) => {
-      traffic.inFlight--;
-      this.#inFlight--;
-      if (outcome !== 'abandoned') traffic.count(seconds, outcome === 'failed');
-    });
-  }
-
-  #handleLater(hold: Hold, request: HostRequest, reply: Reply): void {
-    hold
-      .wait()
-      .then(() => this.handle(request, reply))
-      .catch((error: unknown) => reply.fail(error));
+    this.#dispatch.handle(request, reply);
   }
 
   report(): ModuleReport {
-    const active = this.#active?.serving === true ? this.#active.spec.digest : null;
-    const candidate = this.#candidate?.serving === true ? this.#candidate.spec.digest : null;
+    const active = this.#dispatch.active?.serving === true ? this.#dispatch.active.spec.digest : null;
+    const candidate = this.#dispatch.candidate?.serving === true ? this.#dispatch.candidate.spec.digest : null;
     const instances = [
       ...[...this.#keepers.values()].map((keeper) => keeper.report()),
       ...[this.#twinKeeper?.report() ?? null].map((report) => report && { ...report, twin: true }),
@@ -124,8 +91,8 @@ export class ModuleSlot {
       module: this.module,
       active,
       candidate,
-      candidatePercent: candidate === null ? 0 : this.#candidatePercent,
-      ...(this.#twin?.serving === true ? { twin: true } : {}),
+      candidatePercent: candidate === null ? 0 : this.#dispatch.candidatePercent,
+      ...(this.#dispatch.twin?.serving === true ? { twin: true } : {}),
       servingFallback: active !== null && !this.#hasServedActive && active !== this.#assignment?.active?.digest,
       ...(this.#lastSwap === null ? {} : { lastSwap: this.#lastSwap }),
       instances: instances.filter((instance) => instance !== null),
@@ -144,7 +111,7 @@ export class ModuleSlot {
   get settled(): boolean {
     if (this.#isDue || this.#isFlipping) return false;
     const target = this.#flipTarget();
-    const isReached = target === null || (target === this.#active && target.state === 'active');
+    const isReached = target === null || (target === this.#dispatch.active && target.state === 'active');
     return isReached && this.#allKeepers.every((keeper) => keeper.settled);
   }
 
@@ -168,29 +135,6 @@ export class ModuleSlot {
     clearTimeout(hurry);
   }
 
-  /** One draw decides, before anything else is looked at: what a release experiences must not depend on which one was drawn. */
-  #choose(request: HostRequest): { role: TrafficRole; instance: Instance | null } {
-    const share = this.#candidatePercent;
-    const draw = share === 0 ? 100 : shareDraw(request, this.#active?.manifest.affinity?.header ?? null, this.module);
-    const role = roleOfDraw(draw, share);
-    if (role === 'candidate' && this.#candidate?.serving === true) return { role, instance: this.#candidate };
-    if (role === 'twin' && this.#twin?.serving === true) return { role, instance: this.#twin };
-    return { role: 'active', instance: this.#active?.serving === true ? this.#active : null };
-  }
-
-  /** As many probes go to the candidate as to its twin; without one, as many as it gets of the users' requests. */
-  #probePair(): ProbePair | null {
-    const isPaired = this.#assignment?.twin === true;
-    const reference = isPaired ? this.#twin : this.#active;
-    if (this.#candidate?.serving !== true || reference?.serving !== true || this.#hold !== null) return null;
-    return {
-      candidate: this.#candidate,
-      reference,
-      referenceRole: isPaired ? 'twin' : 'active',
-      share: isPaired ? 50 : this.#candidatePercent,
-    };
-  }
-
   #changed(): void {
     this.context.onChange();
     if (this.#isDue) return;
@@ -200,12 +144,12 @@ export class ModuleSlot {
 
   #reconcile(): void {
     this.#isDue = false;
-    if (this.#active?.serving !== true) this.#active = null;
+    if (this.#dispatch.active?.serving !== true) this.#dispatch.active = null;
     const wanted = this.#wanted();
     const candidate = this.isWanted ? this.#assignment?.candidate : null;
-    this.#candidate = (candidate && this.#keepers.get(candidate.digest)?.ready) ?? null;
-    this.#candidatePercent = this.#candidate === null ? 0 : (this.#assignment?.candidatePercent ?? 0);
-    if (!this.isWanted) this.#active = null;
+    this.#dispatch.candidate = (candidate && this.#keepers.get(candidate.digest)?.ready) ?? null;
+    this.#dispatch.candidatePercent = this.#dispatch.candidate === null ? 0 : (this.#assignment?.candidatePercent ?? 0);
+    if (!this.isWanted) this.#dispatch.active = null;
     for (const [digest, keeper] of this.#keepers) if (!wanted.has(digest)) this.#release(keeper);
     for (const spec of wanted.values()) {
       if (this.#keepers.has(spec.digest)) continue;
@@ -216,7 +160,7 @@ export class ModuleSlot {
     this.#prober.follow((this.isWanted && this.#assignment?.probe) || null);
     const target = this.#flipTarget();
     // One that was deactivated for another that then failed has to be activated again.
-    if (target !== null && (target !== this.#active || target.state !== 'active') && !this.#isFlipping)
+    if (target !== null && (target !== this.#dispatch.active || target.state !== 'active') && !this.#isFlipping)
       void this.#flip(target);
   }
 
@@ -229,9 +173,9 @@ export class ModuleSlot {
       if (instance !== null) this.#retire(instance);
     }
     // It may take a share of what is active now, so it waits until that is.
-    if (wanted !== null && this.#active?.spec.digest === wanted.digest)
+    if (wanted !== null && this.#dispatch.active?.spec.digest === wanted.digest)
       this.#twinKeeper ??= new ReleaseKeeper(wanted, this.#instanceContext(wanted, true));
-    this.#twin = this.#twinKeeper?.ready ?? null;
+    this.#dispatch.twin = this.#twinKeeper?.ready ?? null;
   }
 
   #dropTwin(error: LoadError): void {
@@ -239,6 +183,13 @@ export class ModuleSlot {
     this.#twinKeeper?.condemn(error);
     if (twin !== null) this.#retire(twin);
     this.#changed();
+  }
+
+  /** At once: by the next turn it might be asked for again, while its memory is promised to another. */
+  #dropWarm({ digest }: ReleaseSpec): void {
+    this.#warm.expire(digest);
+    const keeper = this.#keepers.get(digest);
+    if (keeper !== undefined) this.#release(keeper);
   }
 
   #instanceContext(spec: ReleaseSpec, isTwin: boolean): InstanceContext {
@@ -249,7 +200,7 @@ export class ModuleSlot {
       timing,
       quarters,
       memoryRole: () => (isTwin ? 'twin' : this.#memoryRoleOf(spec)),
-      onMemoryNeeded: (error) => (isTwin ? this.#dropTwin(error) : this.#warm.expire(spec.digest)),
+      onMemoryNeeded: (error) => (isTwin ? this.#dropTwin(error) : this.#dropWarm(spec)),
       measure: this.#measure,
       traffic: {
         observe: (instance, ...figures) => {
@@ -265,18 +216,24 @@ export class ModuleSlot {
 
   /** Releases to be kept started now, by digest. */
   #wanted(): Map<string, ReleaseSpec> {
-    const assignment = this.#assignment;
-    const wanted = new Map<string, ReleaseSpec>();
-    if (assignment === null || assignment.active === null || !this.isWanted) return wanted;
-    const { active, candidate, warm } = assignment;
-    const isReached = this.#active !== null && this.#active.spec.digest === active.digest;
-    const fallback = this.#wantedFallback();
-    for (const spec of [active, candidate, fallback, isReached ? null : this.#lastActive])
-      if (spec !== null) wanted.set(spec.digest, spec);
+    const wanted = this.#needed();
     // What is to be warm but is not yet (after a restart of the node) waits until the module serves.
-    for (const spec of warm)
-      if (!this.#warm.isExpired(spec) && (isReached || this.#keepers.has(spec.digest))) wanted.set(spec.digest, spec);
+    for (const spec of this.isWanted ? (this.#assignment?.warm ?? []) : [])
+      if (!this.#warm.isExpired(spec) && (this.#isReached || this.#keepers.has(spec.digest)))
+        wanted.set(spec.digest, spec);
     return wanted;
+  }
+
+  /** Those of them that are more than warm. */
+  #needed(): Map<string, ReleaseSpec> {
+    const { active = null, candidate = null } = (this.isWanted && this.#assignment) || {};
+    if (active === null) return new Map();
+    const needed = [active, candidate, this.#wantedFallback(), this.#isReached ? null : this.#lastActive];
+    return new Map(needed.flatMap((spec) => (spec === null ? [] : [[spec.digest, spec]])));
+  }
+
+  get #isReached(): boolean {
+    return this.#dispatch.active !== null && this.#dispatch.active.spec.digest === this.#assignment?.active?.digest;
   }
 
   #wantedFallback(): ReleaseSpec | null {
@@ -290,7 +247,7 @@ export class ModuleSlot {
     const active = this.isWanted ? this.#assignment?.active : null;
     if (!active) return null;
     const asked = this.#keepers.get(active.digest)?.ready ?? null;
-    if (asked !== null || this.#active?.serving === true) return asked ?? this.#active;
+    if (asked !== null || this.#dispatch.active?.serving === true) return asked ?? this.#dispatch.active;
     const substitute = [this.#lastActive, this.#wantedFallback()].map(
       (spec) => spec && this.#keepers.get(spec.digest)?.ready,
     );
@@ -315,25 +272,25 @@ export class ModuleSlot {
 
   /** Background work ends in the one before it begins in the other; requests are served all the while, or held where that is not possible. */
   async #replaceBy(next: Instance, figures: PhaseFigures): Promise<void> {
-    const previous = this.#active === next ? null : this.#active;
+    const previous = this.#dispatch.active === next ? null : this.#dispatch.active;
     try {
       if (previous !== null && handoverSecondsOf(next) !== null && handoverSecondsOf(previous) !== null)
         figures.stateBytes = await this.#handOver(previous, next);
       await this.#work.give(next, this.#drainSeconds, (stuck) => {
-        if (stuck === previous) this.#hold ??= new Hold(previous);
+        if (stuck === previous) this.#dispatch.hold ??= new Hold(previous);
       });
       this.#pointTo(next, previous, figures);
     } finally {
-      figures.held = this.#hold?.count ?? 0;
-      this.#hold?.release();
-      this.#hold = null;
+      figures.held = this.#dispatch.hold?.count ?? 0;
+      this.#dispatch.hold?.release();
+      this.#dispatch.hold = null;
     }
   }
 
   /** Answers the bytes of state that went over; undefined: the previous one has died meanwhile, and its state with it, for which the next is not to blame. */
   async #handOver(previous: Instance, next: Instance): Promise<number | undefined> {
     try {
-      return await handOver(previous, next, () => (this.#hold = new Hold(previous)));
+      return await handOver(previous, next, () => (this.#dispatch.hold = new Hold(previous)));
     } catch (error) {
       if (previous.serving) throw error;
       this.#tell('warn', next, `Goes on without the state of ${previous.name}, which ended while it was handed over.`);
@@ -344,9 +301,9 @@ export class ModuleSlot {
   /** To an instance that was just activated, unless something else is asked for by now. */
   #pointTo(next: Instance, previous: Instance | null, { stateBytes }: PhaseFigures): void {
     if (this.#flipTarget() !== next) return void next.standDown();
-    this.#active = next;
+    this.#dispatch.active = next;
     this.#tell('info', next, previous === null ? 'Active.' : `Active in place of ${previous.name}.`);
-    const handedOver = { held: this.#hold?.count ?? 0, stateBytes: stateBytes ?? null };
+    const handedOver = { held: this.#dispatch.hold?.count ?? 0, stateBytes: stateBytes ?? null };
     const swap = swapReport(next, previous, this.#toldAt, handedOver);
     // Another process of the same release is no swap.
     if (this.#lastActive?.digest !== next.spec.digest) this.#lastSwap = swap;
@@ -389,7 +346,7 @@ export class ModuleSlot {
 
   #updateWarm(): void {
     const { active, candidate, warm = [], policy } = this.#assignment ?? {};
-    const used = new Set([active?.digest, candidate?.digest, this.#active?.spec.digest]);
+    const used = new Set([active?.digest, candidate?.digest, this.#dispatch.active?.spec.digest]);
     const listed = new Set(this.isWanted ? warm.map((spec) => spec.digest).filter((digest) => !used.has(digest)) : []);
     const resting = new Set([...listed].filter((digest) => this.#keepers.get(digest)?.ready));
     this.#warm.update(resting, listed, policy?.warmSeconds ?? 0);
@@ -404,14 +361,12 @@ export class ModuleSlot {
   }
 
   #memoryRoleOf({ digest }: ReleaseSpec): MemoryRole {
-    const { active, candidate, warm = [] } = this.#assignment ?? {};
-    if (digest === candidate?.digest) return 'candidate';
-    const isUsed = digest === active?.digest || digest === this.#active?.spec.digest;
-    return !isUsed && warm.some((spec) => spec.digest === digest) ? 'warm' : 'active';
+    if (digest === this.#assignment?.candidate?.digest) return 'candidate';
+    return this.#needed().has(digest) || digest === this.#dispatch.active?.spec.digest ? 'active' : 'warm';
   }
 
   #roleOf({ digest }: ReleaseSpec): TrafficRole {
-    const isCandidate = this.#assignment?.candidate?.digest === digest && this.#active?.spec.digest !== digest;
+    const isCandidate = this.#assignment?.candidate?.digest === digest && this.#dispatch.active?.spec.digest !== digest;
     return isCandidate ? 'candidate' : 'active';
   }
 }

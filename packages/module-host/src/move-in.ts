@@ -21,6 +21,8 @@ export async function moveIn(
     );
     if (responds) return lodging;
     lodging.enclosure.kill();
+    // Its memory is taken until then; another has to fit beside it else.
+    await lodging.enclosure.ended;
     signal.throwIfAborted();
   }
 }

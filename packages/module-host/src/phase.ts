@@ -36,16 +36,20 @@ export interface Phase {
   error: string | null;
 }
 
-/** Runs `work`, tells how long it took, what it noted and whether it failed, and answers as it did. */
+/**
+ * Runs `work`, tells how long it took, what it noted and whether it failed, and answers as it did. Nothing is told of what `isGivenUp` when it fails: that the
+ * host ended it is no failure of the release, nor a time that says anything.
+ */
 export type MeasurePhase = <T>(
   phase: PhaseName,
   spec: ReleaseSpec,
   work: (figures: PhaseFigures) => Promise<T>,
+  isGivenUp?: () => boolean,
 ) => Promise<T>;
 
 /** @param traceparent of the assignment in force at the time of the call. */
 export function phaseMeasure(traceparent: () => string | null, onPhase: (phase: Phase) => void): MeasurePhase {
-  return async (phase, spec, work) => {
+  return async (phase, spec, work, isGivenUp = () => false) => {
     const figures: PhaseFigures = {};
     const begun = { spec, traceparent: traceparent(), phase, startedAt: now(), figures };
     try {
@@ -53,7 +57,7 @@ export function phaseMeasure(traceparent: () => string | null, onPhase: (phase: 
       onPhase({ ...begun, endedAt: now(), error: null });
       return result;
     } catch (error) {
-      onPhase({ ...begun, endedAt: now(), error: messageOf(error) });
+      if (!isGivenUp()) onPhase({ ...begun, endedAt: now(), error: messageOf(error) });
       throw error;
     }
   };

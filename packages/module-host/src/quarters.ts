@@ -28,17 +28,16 @@ export class Quarters {
 
   constructor(private readonly options: QuartersOptions) {
     const { enclose, memoryBytesMax, spareCountMax, spareSeconds } = options;
-    this.#budget = new MemoryBudget(memoryBytesMax);
-    const bytesOf = ({ isolation }: Shape) => ownMiB[isolation] * mebibyte;
-    this.#spares = new Spares(enclose, this.#budget, spareCountMax, spareSeconds, bytesOf, defaultShape);
+    this.#budget = new MemoryBudget(memoryBytesMax, () => this.#spares.refillWhereShort());
+    this.#spares = new Spares(enclose, this.#budget, spareCountMax, spareSeconds, emptyBytesOf, defaultShape);
   }
 
   /** @throws LoadError of kind `memory`; the signal's reason when it is aborted while others make room; whatever `enclose` throws. */
   async take(tenant: Tenant, shape: Shape, signal: AbortSignal): Promise<Lodging> {
     const spare = this.#spares.take(shape);
     try {
-      const bytes = (shape.memoryMiB + ownMiB[shape.isolation]) * mebibyte;
-      const { claim, vacated } = this.#budget.admit(tenant, bytes);
+      const bytes = shape.memoryMiB * mebibyte + emptyBytesOf(shape);
+      const { claim, vacated } = this.#budget.admit(tenant, bytes, spare === null ? 0 : emptyBytesOf(shape));
       try {
         await this.#orAborted(vacated, signal);
         const enclosure = spare ?? this.options.enclose(shape);
@@ -73,4 +72,9 @@ export class Quarters {
   async close(): Promise<void> {
     await this.#spares.close();
   }
+}
+
+/** With nothing loaded. */
+function emptyBytesOf({ isolation }: Shape): number {
+  return ownMiB[isolation] * mebibyte;
 }

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FailureKind, InstanceReport, ReleaseSpec } from '@hotswap/agent-protocol';
 import { LoadError, messageOf } from './errors.js';
-import { Instance, type InstanceContext } from './instance.js';
+import { Instance } from './instance.js';
+import type { InstanceContext } from './instance-context.js';
 import { releaseName } from './release.js';
 import { afterCrash, retryPauseSeconds } from './retry.js';
 

@@ -13,6 +13,8 @@ export class Spares {
   /** The last one asked for first. */
   #shapes: Shape[];
   #timer: NodeJS.Timeout | null = null;
+  /** One is missing for want of memory. */
+  #isShort = false;
   #isClosed = false;
 
   /** @param pauseSeconds after one was taken, until another is started: what was loaded into it goes first. */
@@ -41,6 +43,11 @@ export class Spares {
     return spare.enclosure;
   }
 
+  /** There may be memory again for what there was none before. */
+  refillWhereShort(): void {
+    if (this.#isShort) this.#refillSoon();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -56,6 +63,7 @@ export class Spares {
   }
 
   #refill(): void {
+    this.#isShort = false;
     for (const spare of [...this.#spares])
       if (!this.#shapes.some((shape) => isAlike(shape, spare.shape))) void this.#drop(spare);
     for (const shape of this.#shapes)
@@ -67,11 +75,14 @@ export class Spares {
     let leave = () => undefined as void;
     const tenant: Tenant = { name: 'a spare', memoryRole: 'spare', leave: () => leave() };
     const claim = this.budget.admitWhereFree(tenant, this.bytesOf(shape));
-    const enclosure = claim && this.#tryToEnclose(shape);
-    if (claim === null) return;
+    if (claim === null) return void (this.#isShort = true);
+    const enclosure = this.#tryToEnclose(shape);
     if (enclosure === null) return claim.end();
     const spare = { shape, enclosure, claim };
-    leave = () => void this.#drop(spare);
+    leave = () => {
+      this.#isShort = true;
+      void this.#drop(spare);
+    };
     this.#spares.push(spare);
     void spare.enclosure.ended.then(() => this.#forget(spare));
   }

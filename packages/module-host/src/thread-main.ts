@@ -1,4 +1,4 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { InstanceServer } from './instance/instance-server.js';
 import { threadUsage } from './instance/usage.js';
 import { installWebStandards } from './instance/web-standards.js';
@@ -7,4 +7,4 @@ import { PortWire } from './wire/wire.js';
 // The program of an instance's thread. Its kernel ends it; it can't outlive it.
 if (parentPort === null) throw new Error('This program runs as a worker thread.');
 installWebStandards();
-new InstanceServer(new PortWire(parentPort), threadUsage, () => undefined);
+new InstanceServer(new PortWire(parentPort, workerData as Int32Array), threadUsage, () => undefined);

@@ -6,6 +6,8 @@ export interface HostTiming {
   startSeconds: number;
   /** For `deactivate()` and for `stop()`. */
   stopSeconds: number;
+  /** A client whose request is not complete may send nothing for so long. */
+  clientIdleSeconds: number;
   /** How often an instance is asked for its statistics; the answer is the sign that its event loop turns. */
   pingSeconds: number;
   /** Without a sign for so long an instance is ended. */
@@ -27,6 +29,7 @@ export const defaultTiming: HostTiming = {
   loadSeconds: 30,
   startSeconds: 30,
   stopSeconds: 10,
+  clientIdleSeconds: 60,
   pingSeconds: 1,
   stallSeconds: 10,
   spareSeconds: 0.25,

@@ -4,6 +4,7 @@ import type { InstanceLink } from './instance-link.js';
 import { rssBytesMax } from './process-arguments.js';
 import { Pulse } from './pulse.js';
 import type { Lodging, Quarters } from './quarters.js';
+import { residentBytesOf } from './resident-bytes.js';
 import type { HostTiming } from './timing.js';
 import type { ReleaseTraffic } from './traffic.js';
 import type { InstanceStatistics } from './wire/messages.js';
@@ -14,10 +15,14 @@ export interface WatchContext {
   traffic: Pick<ReleaseTraffic, 'observe' | 'forget'>;
 }
 
-/** Looks after an instance that is ready: whether it responds, what it uses, and whether that is too much. */
+/**
+ * Looks after an instance that is ready: whether it responds, what it uses, and whether that is too much. Its memory is looked at from outside where it has a
+ * process, so that one that does not respond, or does not tell the truth, is held to its limit too.
+ */
 export class Watch {
   readonly #pulse: Pulse;
-  #usage = { cpuSeconds: 0, rssBytes: 0, rssBytesMax: 0 };
+  readonly #scale: NodeJS.Timeout;
+  readonly #usage = { cpuSeconds: 0, rssBytes: 0, rssBytesMax: 0 };
   #isOver = false;
 
   /** @param onHarm it must be ended, for this reason. */
@@ -28,6 +33,7 @@ export class Watch {
     private readonly context: WatchContext,
     private readonly onHarm: (reason: string) => void,
   ) {
+    this.#scale = setInterval(() => this.#weigh(), context.timing.pingSeconds * 1000);
     this.#pulse = new Pulse(
       context.timing,
       () => this.#ping(),
@@ -45,6 +51,7 @@ export class Watch {
   stop(): void {
     this.#isOver = true;
     this.#pulse.stop();
+    clearInterval(this.#scale);
     this.context.traffic.forget(this.lodging.enclosure);
   }
 
@@ -58,16 +65,33 @@ export class Watch {
     if (this.link.open && !this.#isOver) this.onHarm(`does not tell how it is: ${messageOf(error)}`);
   }
 
-  #observe({ cpuSeconds, rssBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
+  #observe({ cpuSeconds, rssBytes: toldBytes, eventLoopDelaySeconds }: InstanceStatistics): void {
     if (this.#isOver) return;
-    const { enclosure, claim } = this.lodging;
+    const { enclosure } = this.lodging;
     const used = Math.max(0, cpuSeconds - this.#usage.cpuSeconds);
-    this.#usage = { cpuSeconds, rssBytes, rssBytesMax: Math.max(rssBytes, this.#usage.rssBytesMax) };
+    this.#usage.cpuSeconds = cpuSeconds;
+    const rssBytes = this.#residentBytes ?? toldBytes;
+    if (this.#allows(rssBytes)) this.context.traffic.observe(enclosure, used, rssBytes, eventLoopDelaySeconds);
+  }
+
+  #weigh(): void {
+    const rssBytes = this.#residentBytes;
+    if (rssBytes !== null) this.#allows(rssBytes);
+  }
+
+  get #residentBytes(): number | null {
+    const { pid } = this.lodging.enclosure;
+    return pid === null || !this.link.open ? null : residentBytesOf(pid);
+  }
+
+  #allows(rssBytes: number): boolean {
+    this.#usage.rssBytes = rssBytes;
+    this.#usage.rssBytesMax = Math.max(rssBytes, this.#usage.rssBytesMax);
     const [mebibytes, limit] = [rssBytes, rssBytesMax(this.limits)].map((bytes) => Math.round(bytes / 2 ** 20));
     // Before it is counted: nobody else has to leave for what is ended anyway.
     if (rssBytes > rssBytesMax(this.limits))
-      return this.onHarm(`used ${mebibytes} MiB of memory, more than the ${limit} MiB that its limit allows`);
-    this.context.traffic.observe(enclosure, used, rssBytes, eventLoopDelaySeconds);
-    this.context.quarters.measure(claim, rssBytes);
+      this.onHarm(`used ${mebibytes} MiB of memory, more than the ${limit} MiB that its limit allows`);
+    else this.context.quarters.measure(this.lodging.claim, rssBytes);
+    return rssBytes <= rssBytesMax(this.limits);
   }
 }

@@ -12,25 +12,52 @@ interface Asked {
   url: string;
   headers: [string, string][];
   pieces: Uint8Array[] | null;
+  /** The body comes piece by piece, after the handler has begun. */
+  isLate: boolean;
 }
 
 type ResponseClass = typeof Response;
 type Handler = (request: Request, response: ResponseClass) => unknown;
 
-function lightRequest({ pieces, ...head }: Asked): Request {
-  const receiver =
-    pieces && new CreditedReceiver(new FrameWriter(new SocketWire(new PassThrough())), 1, () => undefined);
-  for (const piece of pieces ?? []) receiver!.push(piece);
-  receiver?.end();
-  return new LightRequest(head, receiver) as unknown as Request;
+/** Answers at once where nothing is late. */
+function bring({ pieces, isLate }: Asked, take: (piece: Uint8Array) => void, end: () => void): void {
+  const [piece, ...rest] = pieces ?? [];
+  const go = () => {
+    if (piece === undefined) return end();
+    take(piece);
+    bring({ pieces: rest, isLate } as Asked, take, end);
+  };
+  if (isLate) setImmediate(go);
+  else go();
 }
 
-function nativeRequest({ method, url, headers, pieces }: Asked): Request {
+function lightRequest(asked: Asked): Request {
+  const { pieces } = asked;
+  const receiver =
+    pieces && new CreditedReceiver(new FrameWriter(new SocketWire(new PassThrough())), 1, () => undefined);
+  if (receiver !== null)
+    bring(
+      asked,
+      (piece) => receiver.push(piece),
+      () => receiver.end(),
+    );
+  return new LightRequest(asked, receiver) as unknown as Request;
+}
+
+function nativeRequest(asked: Asked): Request {
+  const { method, url, headers, pieces } = asked;
   if (pieces === null) return new Request(url, { method, headers });
+  let isCancelled = false;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
-      for (const piece of pieces) if (piece.length > 0) controller.enqueue(piece);
-      controller.close();
+      bring(
+        asked,
+        (piece) => void (piece.length > 0 && !isCancelled && controller.enqueue(piece)),
+        () => void (isCancelled || controller.close()),
+      );
+    },
+    cancel() {
+      isCancelled = true;
     },
   });
   return new Request(url, { method, headers, body, duplex: 'half' });
@@ -97,6 +124,7 @@ const asked: fc.Arbitrary<Asked> = fc
     path,
     headers: fc.array(fc.tuple(headerName, headerValue), { maxLength: 5 }),
     pieces: fc.option(pieces),
+    isLate: fc.boolean(),
   })
   .map(({ host: name, path: target, method, ...rest }) => ({
     ...rest,
@@ -140,6 +168,26 @@ const requestHandlers: Record<string, Handler> = {
   blob: async (request) => (await request.blob()).size,
   formData: async (request) => [...(await request.formData())].length,
   twice: async (request) => [await request.text(), await request.text()],
+  'two readings at once': async (request) => {
+    const readings = await Promise.allSettled([request.text(), request.json(), request.arrayBuffer()]);
+    return readings.map((reading) =>
+      reading.status === 'fulfilled'
+        ? reading.value
+        : [(reading.reason as Error).name, (reading.reason as Error).message],
+    );
+  },
+  'its stream while it is read': async (request) => {
+    const reading = request.text();
+    const { body } = request;
+    const state = [request.bodyUsed, body === null ? null : body.locked];
+    return [state, await reading];
+  },
+  'form data of a body that is half read': async (request) => {
+    const reader = request.body?.getReader();
+    await reader?.read();
+    reader?.releaseLock();
+    return request.formData();
+  },
   'text, then its stream': async (request) => {
     await request.text();
     return [request.bodyUsed, request.body === null];

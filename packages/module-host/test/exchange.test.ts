@@ -1,6 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ReleaseSpec } from '@hotswap/agent-protocol';
 import { readBody, type HostResponse } from '../src/index.js';
 import { bodyOf, HostFixture } from './host-fixture.js';
 
@@ -68,7 +71,7 @@ describe('An exchange', () => {
     expect([empty.status, empty.body]).toEqual([204, null]);
     const { headers } = await fixture.get('shop', '/cookies');
     expect(headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value)).toEqual(['a=1', 'b=2']);
-    expect((await fixture.get('shop', '/', { method: 'TRACE' })).status).toBe(405);
+    await expect(fixture.get('shop', '/', { method: 'TRACE' })).rejects.toMatchObject({ code: 'method-not-allowed' });
   });
 
   it('carries big binary bodies unchanged', async () => {
@@ -182,6 +185,22 @@ describe('An exchange', () => {
     expect((await fixture.get('shop', '/json', { method: 'POST', body: source() })).text).toBe('{"got":"01234"}');
   });
 
+  it.each(['/json', '/echo'])('does not wait for good for the rest of a request: %s', async (path) => {
+    await fixture.close();
+    fixture = new HostFixture({ clientIdleSeconds: 0.3 });
+    const spec = one();
+    await fixture.reach(spec);
+    const client = new AbortController();
+    async function* source() {
+      yield Buffer.from('"half');
+      await pause(60_000, undefined, { signal: client.signal });
+    }
+    const answer = fixture.get('shop', path, { method: 'POST', body: source() });
+    await expect(answer).rejects.toMatchObject({ code: 'request-timeout', release: 'shop@1.0.0' });
+    client.abort();
+    expect(fixture.traffic(spec)).toMatchObject({ failures: 0, inFlight: 0 });
+  });
+
   it('takes no body beyond the limit, announced or not', async () => {
     const spec = one({ requestBodyMiB: 0.1 });
     await fixture.reach(spec);
@@ -195,15 +214,60 @@ describe('An exchange', () => {
     expect(fixture.traffic(spec)).toMatchObject({ failures: 0, inFlight: 0 });
   });
 
-  it('is refused when the module has as many as it takes', async () => {
-    await fixture.reach(one({ inFlight: 2 }));
+  it('is refused when its instance has as many as it takes; those of one that was replaced do not count', async () => {
+    const [first, second] = ['1.0.0', '2.0.0'].map((version) =>
+      fixture.release(`shop@${version}`, echo, { limits: { inFlight: 2 } }),
+    ) as [ReleaseSpec, ReleaseSpec];
+    await fixture.reach(first);
     const client = new AbortController();
-    const waiting = [1, 2].map(() => fixture.get('shop', '/wait', { signal: client.signal }).catch(() => 'left'));
+    const fill = () => [1, 2].map(() => fixture.get('shop', '/wait', { signal: client.signal }).catch(() => 'left'));
+    const waiting = fill();
     await expect(fixture.get('shop', '/teapot')).rejects.toMatchObject({ code: 'overloaded', release: 'shop@1.0.0' });
+    await fixture.reach(second);
+    expect((await fixture.get('shop', '/teapot')).status).toBe(418);
+    waiting.push(...fill());
+    await expect(fixture.get('shop', '/teapot')).rejects.toMatchObject({ code: 'overloaded', release: 'shop@2.0.0' });
     client.abort();
-    expect(await Promise.all(waiting)).toEqual(['left', 'left']);
+    expect(await Promise.all(waiting)).toEqual(Array(4).fill('left'));
     expect((await fixture.get('shop', '/teapot')).status).toBe(418);
   });
+
+  it.each(['process', 'thread'] as const)(
+    'is refused while its %s has more than 16 MiB that it does not take in, and no longer',
+    async (isolation) => {
+      const gate = join(fixture.folder, 'open');
+      const stuck = `import { existsSync } from 'node:fs';
+        const nap = new Int32Array(new SharedArrayBuffer(4));
+        export default { async fetch(request, env) {
+          if (request.url.endsWith('/block')) { console.log('blocked'); setTimeout(() => { while (!existsSync(env.gate)) Atomics.wait(nap, 0, 0, 20); }, 50); }
+          return new Response(String((await request.arrayBuffer()).byteLength));
+        } };`;
+      const permissions = { fileRead: [fixture.folder] };
+      const spec = fixture.release('shop@1.0.0', stuck, { isolation, permissions }, { gate });
+      await fixture.reach(spec);
+      await fixture.get('shop', '/block');
+      const post = () => fixture.get('shop', '/', { method: 'POST', body: bodyOf(new Uint8Array(60_000)) });
+      const message = 'shop@1.0.0 does not take in what it was sent before.';
+      const refused = (error: unknown) => expect(error).toMatchObject({ code: 'overloaded', message });
+      const answers: Promise<string>[] = [];
+      let isRefused = false;
+      while (!isRefused) {
+        answers.push(
+          post().then(
+            ({ text }) => text,
+            (error: unknown) => (refused(error), (isRefused = true), 'refused'),
+          ),
+        );
+        await pause(2);
+        expect(answers.length).toBeLessThan(1000);
+      }
+      writeFileSync(gate, '');
+      const texts = await Promise.all(answers);
+      expect(texts.filter((text) => text === '60000').length).toBeGreaterThan((16 * 2 ** 20) / 65_536);
+      expect(texts.filter((text) => text !== '60000' && text !== 'refused')).toEqual([]);
+      expect((await post()).text).toBe('60000');
+    },
+  );
 
   it.each([
     ['/throw', /not today/],

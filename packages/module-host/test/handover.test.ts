@@ -119,6 +119,29 @@ describe('A handover of a megabyte under load that fails because', () => {
     expect(fixture.instance(one)).toMatchObject({ state: 'Active', crashes: 0 });
   });
 });
+
+describe('A request that is held while state changes hands', () => {
+  it('has its deadline, and ends when its client leaves; both make room for another', async () => {
+    const handover = { state: { handoverSeconds: 5 }, limits: { requestSeconds: 0.5, inFlight: 2 } };
+    const one = fixture.release('shop@1.0.0', counter, handover);
+    const endless = "if (turn === 2) { console.log('at it'); await new Promise(() => {}); }";
+    const two = fixture.release('shop@2.0.0', counterWith('', endless), handover);
+    await fixture.reach(one);
+    fixture.apply(two);
+    await fixture.until('the new one restores for good', () => fixture.logs.some(({ message }) => message === 'at it'));
+    const client = new AbortController();
+    const [late, left] = [fixture.get('shop'), fixture.get('shop', '/', { signal: client.signal })];
+    await expect(fixture.get('shop')).rejects.toMatchObject({ code: 'overloaded' });
+    client.abort(new Error('gone home'));
+    await expect(left).rejects.toThrow('gone home');
+    await expect(fixture.get('shop')).rejects.toMatchObject({ code: 'deadline-exceeded', release: 'shop@1.0.0' });
+    await expect(late).rejects.toMatchObject({ code: 'deadline-exceeded', release: 'shop@1.0.0' });
+    expect(fixture.report('shop').active).toBe(one.digest);
+    await fixture.until('it has failed', () => fixture.instance(two)?.state === 'Failed');
+    expect((await fixture.get('shop')).release).toBe('shop@1.0.0');
+  });
+});
+
 describe('A handover of a megabyte under load that the old one does not live to see', () => {
   it.each([
     ['at the rehearsal', 'if (turn === 1) process.exit(9);'],

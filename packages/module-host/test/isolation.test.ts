@@ -139,6 +139,27 @@ describe('An instance that does harm', () => {
   });
 
   it.each([
+    ['tells of less', 'process.memoryUsage.rss = () => 1'],
+    ['never tells again', 'for (;;)'],
+  ])('by buffers beyond its limit is ended though it %s', async (_, then) => {
+    await fixture.close();
+    fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 600 });
+    const source = `export default { fetch(request, env) {
+      if (request.url.endsWith('/fill')) { globalThis.kept = Array.from({ length: 24 }, () => Buffer.alloc(10 * 2 ** 20, 1)); ${then}; }
+      return new Response(env.version);
+    } };`;
+    const one = fixture.release('shop@1.0.0', source, { limits: { memoryMiB: 32 } });
+    await fixture.reach(one);
+    await fixture
+      .get('shop', '/fill')
+      .catch((error: unknown) => expect(error).toMatchObject({ code: 'module-failed' }));
+    await fixture.until('it is ended', () => fixture.instance(one)?.crashes === 1);
+    expect(fixture.logs.some(({ message }) => /used \d+ MiB of memory, more than the 160 MiB/.test(message))).toBe(
+      true,
+    );
+  });
+
+  it.each([
     ['is null', `JSON.stringify = () => 'null'`],
     ['is no JSON', `JSON.stringify = () => 'well enough'`],
     ['has text for memory', `process.memoryUsage.rss = () => 'x'`],

@@ -24,7 +24,10 @@ class House {
         this.claims.delete(name);
       },
     };
-    this.claims.set(name, this.budget.admit(tenant, mebibytes * mebibyte).claim);
+    const { claim, vacated } = this.budget.admit(tenant, mebibytes * mebibyte);
+    // Who is asked to leave before he was let in learns it twice.
+    void vacated.catch(() => undefined);
+    this.claims.set(name, claim);
   }
 
   get taken(): number {
@@ -101,5 +104,120 @@ describe('The memory of a node', () => {
     );
     expect(reached.refused).toBeGreaterThan(20);
     expect(reached.displaced).toBeGreaterThan(20);
+  });
+});
+
+/** What was decided has reached whoever waits for it. */
+const told = () => new Promise((resolve) => setImmediate(resolve));
+
+type Stage = 'waiting' | 'in' | 'leaving' | 'refused' | 'gone';
+
+/** Tenants that take their time to leave, as what drains does. */
+class SlowHouse {
+  readonly tenants: { claim: Claim; bytes: number; stage: Stage }[] = [];
+  readonly budget = new MemoryBudget(1000 * mebibyte);
+
+  /** Answers whether there is a promise of room. */
+  admit(memoryRole: MemoryRole, mebibytes: number): boolean {
+    const bytes = mebibytes * mebibyte;
+    let leave = () => undefined as void;
+    try {
+      const { claim, vacated } = this.budget.admit(
+        { name: `a ${memoryRole}`, memoryRole, leave: () => leave() },
+        bytes,
+      );
+      const entry = { claim, bytes, stage: 'waiting' as Stage };
+      this.tenants.push(entry);
+      leave = () => void (entry.stage = entry.stage === 'in' ? 'leaving' : entry.stage);
+      vacated.then(
+        () => (entry.stage = claim.isLeaving ? 'leaving' : 'in'),
+        () => {
+          entry.stage = 'refused';
+          claim.end();
+        },
+      );
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  of(stage: Stage) {
+    return this.tenants.filter((tenant) => tenant.stage === stage);
+  }
+
+  end(tenant: SlowHouse['tenants'][number]): void {
+    tenant.stage = 'gone';
+    tenant.claim.end();
+  }
+
+  /** What is really in use. */
+  get presentMebibytes(): number {
+    const present = [...this.of('in'), ...this.of('leaving')];
+    return present.reduce((sum, { bytes }) => sum + bytes, 0) / mebibyte;
+  }
+}
+
+describe('Memory that somebody is still leaving', () => {
+  it('is nobody else’s before he is gone, even where there is less to wait for than is promised', async () => {
+    const house = new SlowHouse();
+    house.admit('active', 400);
+    house.admit('warm', 600);
+    await told();
+    house.admit('candidate', 100);
+    house.admit('candidate', 400);
+    expect(house.budget.admitWhereFree({ name: 'a spare', memoryRole: 'spare', leave: () => undefined }, 1)).toBe(null);
+    await told();
+    expect(house.of('waiting').length).toBe(2);
+    expect(house.presentMebibytes).toBe(1000);
+    house.end(house.of('leaving')[0]!);
+    await told();
+    expect(house.of('waiting')).toEqual([]);
+    expect(house.presentMebibytes).toBe(900);
+  });
+
+  it('is refused by now where others have grown into it', async () => {
+    const house = new SlowHouse();
+    house.admit('active', 400);
+    house.admit('warm', 600);
+    await told();
+    house.admit('candidate', 500);
+    house.budget.measure(house.tenants[0]!.claim, 700 * mebibyte);
+    house.end(house.of('leaving')[0]!);
+    await told();
+    expect(house.tenants.map(({ stage }) => stage)).toEqual(['in', 'gone', 'refused']);
+    expect(house.budget.taken()).toMatchObject({ active: 700 * mebibyte, candidate: 0, leaving: 0 });
+  });
+
+  it('is never used twice, and comes to whoever waits for it', async () => {
+    const reached = { waited: 0, displacedWaiting: 0 };
+    const roles = ['warm', 'spare', 'twin', 'candidate', 'active'] as const;
+    const arrival = fc.record({ role: fc.constantFrom(...roles), mebibytes: fc.integer({ min: 10, max: 500 }) });
+    const departure = fc.nat({ max: 20 });
+    const step = fc.oneof({ arbitrary: arrival, weight: 3 }, { arbitrary: departure, weight: 1 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+        const house = new SlowHouse();
+        for (const each of steps) {
+          if (typeof each === 'object') house.admit(each.role, each.mebibytes);
+          else {
+            const leaving = house.of('leaving');
+            const next = leaving[each % Math.max(1, leaving.length)];
+            if (next !== undefined) house.end(next);
+          }
+          await told();
+          reached.waited += house.of('waiting').length;
+          reached.displacedWaiting += house.of('refused').length;
+          expect(house.presentMebibytes).toBeLessThanOrEqual(1000);
+        }
+        for (let next = house.of('leaving')[0]; next !== undefined; next = house.of('leaving')[0]) {
+          house.end(next);
+          await told();
+        }
+        expect(house.of('waiting')).toEqual([]);
+      }),
+    );
+    expect(reached.waited).toBeGreaterThan(50);
+    expect(reached.displacedWaiting).toBeGreaterThan(5);
   });
 });

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
-import { encloseIn, type Enclosure, type ModuleHostOptions, type Shape } from '../src/index.js';
+import { encloseIn, LoadError, type Enclosure, type ModuleHostOptions, type Shape } from '../src/index.js';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -101,8 +101,8 @@ describe('A spare', () => {
     expect(swap(one).began).toBe('spare');
   });
 
-  it('that has ended unnoticed costs no release its name: another process is started', async () => {
-    open();
+  it('that has ended unnoticed costs no release its name: another process is started, in the memory of the first', async () => {
+    open({ memoryBytesMax: 2 * instanceMiB * 2 ** 20 });
     const [one, two] = [fixture.release('shop@1.0.0'), fixture.release('shop@2.0.0')];
     await fixture.reach(one);
     const { enclosure } = await spare(64);
@@ -158,6 +158,8 @@ describe('A process that can not be made', () => {
     fixture.apply(one);
     await fixture.until('it serves', () => fixture.report('shop').active === one.digest);
     expect(tries).toBe(3);
+    const told = fixture.logs.map(({ message }) => message).filter((message) => /^Not ready/.test(message));
+    expect(told).toEqual(Array(2).fill(expect.stringMatching(/^Not ready \(load\): too many open files/)));
     const none = { warm: 0, spare: 0, twin: 0, candidate: 0, active: 0, leaving: 0 };
     expect(fixture.host.memory().taken).toEqual({ ...none, active: instanceMiB * 2 ** 20 });
     await fixture.reach(null, { module: 'shop' });
@@ -185,6 +187,45 @@ describe('A node whose memory is all taken', () => {
     expect((await fixture.get('shop')).release).toBe('shop@1.0.0');
     await fixture.reach(null, { module: 'till' });
     await fixture.until('the candidate is ready', () => fixture.report('shop').candidate === two.digest);
+  });
+
+  it('has its spare back once there is memory for it again', async () => {
+    open({ memoryBytesMax: 2 * instanceMiB * 2 ** 20 });
+    const taken = () => fixture.host.memory().taken;
+    await fixture.reach(fixture.release('shop@1.0.0'));
+    await fixture.until('a spare is there', () => taken().spare > 0);
+    await fixture.reach(fixture.release('till@1.0.0'));
+    expect(taken().spare).toBe(0);
+    await fixture.reach(null, { module: 'till' });
+    await fixture.until('a spare is there again', () => taken().spare > 0);
+  });
+
+  it('ends no release that has to serve until another does, though it is to be warm then', async () => {
+    open({ memoryBytesMax: (2 * instanceMiB - 1) * 2 ** 20, spareCountMax: 0 });
+    const folder = mkdtempSync(join(tmpdir(), 'hotswap-gate-'));
+    const gate = join(folder, 'open');
+    const source = `import { existsSync } from 'node:fs';
+      export default {
+        async start(env) { while (!existsSync(env.gate)) await new Promise((resolve) => setTimeout(resolve, 20)); },
+        fetch(request, env) { if (request.url.endsWith('/exit')) process.exit(1); return new Response('here'); } };`;
+    const one = fixture.release('shop@1.0.0', source, { permissions: { fileRead: [folder] } }, { gate });
+    const two = fixture.release('shop@2.0.0');
+    writeFileSync(gate, '');
+    await fixture.reach(one);
+    fixture.refusals.set(two.digest, new LoadError('fetch', 'not there yet'));
+    await fixture.reach(two, { warm: [one] });
+    rmSync(gate);
+    await fixture.get('shop', '/exit').catch(() => undefined);
+    await fixture.until(
+      'it starts again',
+      () => fixture.instance(one)?.crashes === 1 && fixture.instance(one)?.pid !== null,
+    );
+    fixture.refusals.clear();
+    await fixture.until('there is no room for the other', () => fixture.instance(two)?.failureKind === 'memory');
+    writeFileSync(gate, '');
+    await fixture.until('it serves again', () => fixture.report('shop').active === one.digest);
+    expect(fixture.host.memory().taken).toMatchObject({ active: instanceMiB * 2 ** 20, leaving: 0 });
+    rmSync(folder, { recursive: true });
   });
 
   it('ends what is warm, then the spare, then the twin, for a candidate', async () => {

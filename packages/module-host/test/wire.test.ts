@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -133,7 +134,35 @@ describe('Frames', () => {
   });
 });
 
+describe('A wire', () => {
+  it('that has ended before anybody listened says so', async () => {
+    const stream = new PassThrough();
+    stream.destroy();
+    await once(stream, 'close');
+    await new Promise<void>((resolve) => new SocketWire(stream).listen(() => undefined, resolve));
+  });
+});
+
 describe('What is under way', () => {
+  it.each([1, 64])('has a number that comes again after a million others, with %d of them', (count) => {
+    const numbers = new Numbers();
+    const lastClaim = new Map<number, number>();
+    const underWay: number[] = [];
+    let soonest = Infinity;
+    for (let claim = 0; claim < 1_300_000; claim++) {
+      const number = numbers.claim();
+      // Only those of few slots: a map of them all would be large.
+      if ((number & 0xfffff) % 512 === 0) {
+        soonest = Math.min(soonest, claim - (lastClaim.get(number) ?? -Infinity));
+        lastClaim.set(number, claim);
+      }
+      underWay.push(number);
+      if (underWay.length === count) for (const each of underWay.splice(0)) numbers.release(each);
+    }
+    expect(soonest).toBeLessThan(Infinity);
+    expect(soonest).toBeGreaterThan(1_000_000);
+  });
+
   it('is found by its number alone, as in a Map, and numbers do not come again soon', () => {
     const step = fc.oneof(fc.constant(null), fc.nat({ max: 20 }));
     let reused = 0;

@@ -5,20 +5,25 @@ import { type ProblemCode, renderProblem, sendProblem } from './problem.js';
 
 const discardSeconds = 10;
 const joinedBytesMax = 16 * 1024;
+const allowedMethods = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 const problemOf: Record<HostErrorCode, ProblemCode> = {
   'no-such-route': 'no-such-route',
+  'method-not-allowed': 'method-not-allowed',
   'module-not-ready': 'module-not-ready',
   overloaded: 'overloaded',
   'module-failed': 'module-failed',
   'deadline-exceeded': 'deadline-exceeded',
   'body-too-large': 'too-large',
+  'request-timeout': 'request-timeout',
 };
 
 export interface VisitOptions {
   log: Logger;
   /** True once the node wants its connections gone: each answer is then the last of its connection. */
   isLeaving(): boolean;
+  /** Who does not take anything of his answer for so long is hung up on. */
+  clientIdleSeconds: number;
   onProblem(code: ProblemCode): void;
 }
 
@@ -68,7 +73,7 @@ export class Visit implements ClientSignal, Reply {
     else if (body === null) response.end();
     else if (body instanceof Uint8Array) endWith(response, body);
     else
-      sendBody(response, body).then(
+      this.sendBody(body).then(
         () => this.discardRest(),
         (error: unknown) => this.fail(error),
       );
@@ -89,10 +94,21 @@ export class Visit implements ClientSignal, Reply {
     }
     const detail = error instanceof HostError ? error.message : 'The module gave no answer.';
     const rendered = renderProblem(problem, detail, instance);
+    if (problem === 'method-not-allowed') rendered.headers.push(['allow', allowedMethods]);
     if (error instanceof HostError && error.release) rendered.headers.push(['x-hotswap-module', error.release]);
     if (options.isLeaving()) response.shouldKeepAlive = false;
     sendProblem(response, rendered);
     this.discardRest();
+  }
+
+  /** Passes the body on at the client's pace; rejects when the module fails midway. */
+  private async sendBody(body: AsyncIterable<Uint8Array>): Promise<void> {
+    const { response } = this;
+    for await (const chunk of body) {
+      if (response.destroyed) return;
+      if (!response.write(chunk)) await writable(response, this.options.clientIdleSeconds);
+    }
+    response.end();
   }
 
   private leave(): void {
@@ -140,22 +156,16 @@ function endWith(response: ServerResponse, body: Uint8Array): void {
   else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
 }
 
-/** Passes the body on at the client's pace; rejects when the module fails midway. */
-async function sendBody(response: ServerResponse, body: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of body) {
-    if (response.destroyed) return;
-    if (!response.write(chunk)) await writable(response);
-  }
-  response.end();
-}
-
-async function writable(response: ServerResponse): Promise<void> {
+/** When the client has taken what it was sent, or is gone. The HTTP server ends a connection whose time is up; that some of it was taken begins it anew. */
+async function writable(response: ServerResponse, idleSeconds: number): Promise<void> {
   if (response.destroyed) return;
   await new Promise<void>((resolve) => {
     const go = () => {
+      response.setTimeout(0);
       response.off('drain', go).off('close', go);
       resolve();
     };
+    response.setTimeout(idleSeconds * 1000);
     response.on('drain', go).on('close', go);
   });
 }

@@ -102,9 +102,12 @@ export class LightRequest {
     const { signal } = (this.#abort ??= new AbortController());
     const init = { method, headers: this.#headers ?? this.#head.headers, signal };
     if (this.#body === null) this.#native = new NativeRequest(this.url, init);
-    else this.#native = new NativeRequest(this.url, { ...init, body: streamOf(this.#body), duplex: 'half' });
-    // A second reading has to fail as it does there.
-    if (this.#isRead) void this.#native.body?.cancel().catch(() => undefined);
+    else {
+      // What is being read stays the first reading's alone, and a second one has to fail as it does there.
+      const body = this.#isRead ? new ReadableStream<Uint8Array<ArrayBuffer>>() : streamOf(this.#body);
+      this.#native = new NativeRequest(this.url, { ...init, body, duplex: 'half' });
+      if (this.#isRead) void this.#native.body?.getReader().cancel();
+    }
     return this.#native;
   }
 }

@@ -2,19 +2,35 @@ const indexBits = 20;
 const indexMask = 2 ** indexBits - 1;
 const generations = 2 ** 10;
 
-/** Gives numbers out: the low bits are small and used again, the high ones tell who had them before. */
+/** At least so many wait to be used again, the one that was given back first at their head. */
+const restingMin = 1024;
+
+/**
+ * Gives numbers out: the low bits are small and used again, the high ones tell who had them before.
+ *
+ * An answer to what was given up may still come, as long as the instance has not read that it was. Of what the kernel writes after that, so much
+ * more than 16 MiB can't lie unread (see `InstanceLink.isCongested`): some 300,000 requests of the smallest size. A number comes again after a million.
+ */
 export class Numbers {
-  readonly #free: number[] = [];
+  #resting: number[] = [];
+  /** Those before it were given out. */
+  #head = 0;
   #count = 0;
 
-  /** One that nobody has now, nor had in a long time: an answer to what was given up may still come. */
+  /** One that nobody has now, nor had for the last million claims. */
   claim(): number {
-    return this.#free.pop() ?? this.#count++;
+    const number = this.#resting[this.#head];
+    if (number === undefined || this.#resting.length - this.#head < restingMin) return this.#count++;
+    if (++this.#head === restingMin) {
+      this.#resting = this.#resting.slice(this.#head);
+      this.#head = 0;
+    }
+    return number;
   }
 
   release(number: number): void {
     const generation = ((number >>> indexBits) + 1) % generations;
-    this.#free.push(generation * 2 ** indexBits + (number & indexMask));
+    this.#resting.push(generation * 2 ** indexBits + (number & indexMask));
   }
 }
 

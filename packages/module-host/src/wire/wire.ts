@@ -10,6 +10,8 @@ export interface Wire {
   allocate(bytes: number): Buffer;
   /** Neither the batch nor the bodies that follow it must be touched afterwards. After the end they are dropped. */
   send(batch: Buffer, bodies: readonly Uint8Array[]): void;
+  /** Of what was sent, what the other end has not taken yet. */
+  readonly bufferedBytes: number;
   /** Ends it, dropping what is not read yet. */
   close(): void;
   listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void;
@@ -36,6 +38,10 @@ export class SocketWire implements Wire {
     socket.uncork();
   }
 
+  get bufferedBytes(): number {
+    return this.socket.writableLength;
+  }
+
   close(): void {
     this.socket.destroy();
   }
@@ -49,6 +55,8 @@ export class SocketWire implements Wire {
     this.socket.on('data', onBytes);
     this.socket.once('end', end);
     this.socket.once('close', end);
+    // An instance may have ended before anybody listened.
+    if (this.socket.closed) process.nextTick(end);
   }
 }
 
@@ -57,14 +65,30 @@ export class PortWire implements Wire {
   /** A batch is one piece of memory that is handed over. */
   readonly joinedBytesMax = Infinity;
 
-  constructor(private readonly port: MessagePort | Worker) {}
+  #sentBytes = 0;
+  /** Where in `takenBytes` this end counts, and where the other does. */
+  readonly #own: number;
+  readonly #other: number;
+
+  /** @param takenBytes how many bytes each end has taken, modulo 2^32, in memory that both share: a port does not tell what lies in it. */
+  constructor(
+    private readonly port: MessagePort | Worker,
+    private readonly takenBytes: Int32Array,
+  ) {
+    [this.#own, this.#other] = 'terminate' in port ? [0, 1] : [1, 0];
+  }
 
   /** Of its own, not of the pool: it is handed over. */
   allocate(bytes: number): Buffer {
     return Buffer.allocUnsafeSlow(bytes);
   }
 
+  get bufferedBytes(): number {
+    return (this.#sentBytes - Atomics.load(this.takenBytes, this.#other)) | 0;
+  }
+
   send(batch: Buffer): void {
+    this.#sentBytes = (this.#sentBytes + batch.length) | 0;
     this.port.postMessage(batch.buffer, [batch.buffer as ArrayBuffer]);
   }
 
@@ -74,8 +98,12 @@ export class PortWire implements Wire {
   }
 
   listen(onBytes: (bytes: Buffer) => void, onEnd: () => void): void {
-    // A module in the thread may post whatever it likes.
-    this.port.on('message', (batch: unknown) => (isArrayBuffer(batch) ? onBytes(Buffer.from(batch)) : this.close()));
+    this.port.on('message', (batch: unknown) => {
+      // A module in the thread may post whatever it likes.
+      if (!isArrayBuffer(batch)) return this.close();
+      Atomics.add(this.takenBytes, this.#own, batch.byteLength);
+      onBytes(Buffer.from(batch));
+    });
     // A worker's port ends with the worker.
     if ('terminate' in this.port) this.port.once('exit', onEnd);
     else this.port.once('close', onEnd);

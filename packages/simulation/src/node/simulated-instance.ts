@@ -47,6 +47,7 @@ export class SimulatedInstance implements Enclosure {
     this.wire = {
       joinedBytesMax,
       allocate,
+      bufferedBytes: 0,
       send: (batch) => {
         if (!this.isOver) reader.push(batch);
       },
@@ -59,6 +60,7 @@ export class SimulatedInstance implements Enclosure {
     this.writer = new FrameWriter({
       joinedBytesMax,
       allocate,
+      bufferedBytes: 0,
       send: (batch) => {
         if (!this.isOver) this.toKernel(batch);
       },
