@@ -8,6 +8,8 @@ const config: Config = {
     {
       displayName: 'fast',
       testMatch: ['<rootDir>/{libs,packages,apps,examples}/*/test/**/*.test.ts'],
+      globalSetup: '<rootDir>/tools/jest-postgres.mjs',
+      globalTeardown: '<rootDir>/tools/jest-postgres-stop.mjs',
       ...shared(),
     },
     {
@@ -31,6 +33,7 @@ const config: Config = {
       ...shared(),
     },
   ],
+  testSequencer: '<rootDir>/tools/jest-sequencer.mjs',
   maxWorkers: 2,
   testTimeout: 60_000,
 };

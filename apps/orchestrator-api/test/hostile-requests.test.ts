@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { emptyLatencyHistogram, protocolPaths, type JoinResponse } from '@hotswap/agent-protocol';
 import { defaultPolicy } from '@hotswap/domain';
 import fc from 'fast-check';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const id = '0193a0b0-0000-7000-8000-000000000000';
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -65,14 +65,14 @@ const report = {
   process: { cpuSeconds: 0, rssBytes: 0, eventLoopDelaySeconds: 0 },
 };
 
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let controlPlane: ControlPlane;
 let url: string;
 let secret: string;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url, LOG_LEVEL: 'warn' });
+  database = await createDatabase();
+  controlPlane = await startControlPlane({ DATABASE_URL: database.url, LOG_LEVEL: 'warn' });
   ({ url } = controlPlane);
   await eventually(() => isReady(url), controlPlane.output);
   expect((await publish(url, await moduleArtifact('payment-processor', '1.0.0'))).status).toBe(201);
@@ -81,7 +81,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await controlPlane?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 async function send(method: string, path: string, body?: string, headers: Record<string, string> = {}) {

@@ -7,24 +7,24 @@ import {
   type NodeDocument,
   type NodeReport,
 } from '@hotswap/agent-protocol';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const joinToken = 'join-token-of-this-test';
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let controlPlane: ControlPlane;
 let url: string;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url, HOTSWAP_JOIN_TOKEN: joinToken });
+  database = await createDatabase();
+  controlPlane = await startControlPlane({ DATABASE_URL: database.url, HOTSWAP_JOIN_TOKEN: joinToken });
   ({ url } = controlPlane);
   await eventually(() => isReady(url), controlPlane.output);
 }, 120_000);
 afterAll(async () => {
   await controlPlane?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 function joinRequest(changes: Partial<JoinRequest> = {}): JoinRequest {

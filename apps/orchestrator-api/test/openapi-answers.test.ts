@@ -1,24 +1,24 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { AnswerCheck } from './answer-check.js';
 import { callsOf, type Answer } from './call.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { TestNode, type Environment } from './start-node.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const name = 'payment-processor';
 const environments: Environment[] = ['Development', 'QA', 'Staging', 'Production'];
 const unknownId = '0193a0b0-0000-7000-8000-000000000000';
 const unknownDigest = `sha256:${'0'.repeat(64)}`;
 
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let controlPlane: ControlPlane;
 let answers: AnswerCheck;
 const nodes: TestNode[] = [];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url });
+  database = await createDatabase();
+  controlPlane = await startControlPlane({ DATABASE_URL: database.url });
   const { url, output } = controlPlane;
   await eventually(() => isReady(url), output);
   const document = await (await fetch(`${url}/openapi.json`)).json();
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const node of nodes) await node.remove();
   await controlPlane?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 /** Calls, and holds the answer against the document. */

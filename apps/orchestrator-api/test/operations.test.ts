@@ -1,23 +1,23 @@
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { callsOf } from './call.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { TestNode } from './start-node.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const name = 'payment-processor';
 /** Answers with its `env`. */
 const showsEnv = 'export default { fetch: (request, env) => Response.json(env) };';
 
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let controlPlane: ControlPlane;
 let call: ReturnType<typeof callsOf>;
 const nodes: TestNode[] = [];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url });
+  database = await createDatabase();
+  controlPlane = await startControlPlane({ DATABASE_URL: database.url });
   const { url } = controlPlane;
   await eventually(() => isReady(url), controlPlane.output);
   call = callsOf(url);
@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const node of nodes) await node.remove();
   await controlPlane?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 async function changePolicy(change: object): Promise<void> {

@@ -6,22 +6,22 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApplication } from '../src/application.js';
 import { createLog } from '../src/log.js';
 import { readSettings } from '../src/settings.js';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { OneByOneStrategy } from './one-by-one.js';
 import { ProtocolNode } from './protocol-node.js';
 import { eventually, trustedKey } from './start-control-plane.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const policyPath = '/api/v1/clusters/Development/policy';
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let app: NestFastifyApplication;
 let url: string;
 const nodes: ProtocolNode[] = [];
 const story: string[] = [];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  const settings = readSettings({ DATABASE_URL: postgres.url, HOTSWAP_TRUST_FILE: 'given', LOG_LEVEL: 'fatal' });
+  database = await createDatabase();
+  const settings = readSettings({ DATABASE_URL: database.url, HOTSWAP_TRUST_FILE: 'given', LOG_LEVEL: 'fatal' });
   app = await createApplication(settings, trust(), createLog('fatal'), [OneByOneStrategy]);
   await app.listen(0, '127.0.0.1');
   url = (await app.getUrl()).replace('[::1]', '127.0.0.1');
@@ -33,7 +33,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const node of nodes) await node.stop();
   await app?.close();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 function trust(): Trust {

