@@ -50,6 +50,11 @@ describe('The simulation', () => {
     ],
     [19, 'a deployment was paused while it was validated', /holding Validate \w+ Paused by request/],
     [25, 'a node was started after a backup that came back', /was started after what this database knows of it/],
+    [
+      215,
+      'a restored database came to a revision that a node had accepted, with other content',
+      /has accepted a revision of this database with other content/,
+    ],
     [72, 'a decision on a look from before a restore meets its revision again', /a look from before a restore meets/],
   ])(
     'finds nothing in seed %i, in which %s',
