@@ -113,5 +113,5 @@ describe('A strategy that someone else has added', () => {
     const { items } = (await explanation.json()) as { items: { rule: string; message: string }[] };
     const steps = items.filter(({ rule }) => rule === 'step').map(({ message }) => message.split(' starts')[0]);
     expect(steps.reverse()).toEqual(['One by one, node 1 of 3', 'One by one, node 2 of 3', 'One by one, node 3 of 3']);
-  }, 60_000);
+  }, 300_000);
 });

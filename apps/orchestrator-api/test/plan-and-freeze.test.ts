@@ -279,3 +279,42 @@ describe('an approval by two', () => {
     await reaches(id, 'Succeeded');
   });
 });
+
+describe('plans of many nodes', () => {
+  it('are made a few at a time, and end when nobody waits for them any more', async () => {
+    // Nodes enough that a plan for them, one after the other, takes far longer than this test waits.
+    const client = new pg.Client({ connectionString: postgres.url });
+    await client.connect();
+    await client.query(`
+      INSERT INTO hotswap.node (id, environment, boot_id, pid, hostname, address, kernel_version, reported_state,
+        secret_hash, joined_at, last_heartbeat_at, document_epoch, document_revision)
+      SELECT 'many-' || number, 'Development', 'boot', 1, 'host', 'http://127.0.0.1:1', '1.0.0', 'Ready', 'hash', now(),
+        now() + interval '1 hour', 1, 1
+      FROM generate_series(1, 1000) AS number`);
+    await client.end();
+    const rolling = { maxUnavailable: '1', maxSurge: '0', minimumReadySeconds: 0 };
+    await changePolicy('Development', { strategy: 'Rolling', rolling, approval: { required: 1, always: false } });
+    const leave = new AbortController();
+    const ask = async () => {
+      const response = await fetch(`${url}/api/v1/deployments?dryRun=true`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(asked('1.0.0')),
+        signal: leave.signal,
+      });
+      const { code } = (await response.json()) as { code?: string };
+      return [response.status, code, response.headers.get('retry-after')];
+    };
+    const plans = Array.from({ length: 5 }, ask);
+    for (const each of plans) each.catch(() => undefined);
+    expect(await Promise.race(plans)).toEqual([503, 'deadline-exceeded', '5']);
+    leave.abort();
+    await call('POST', `/modules/${module}/versions/3.0.0/withdraw`, { reason: 'a plan of it is refused at once' });
+    // Well before their own deadline would have ended them.
+    await eventually(
+      async () => (await plan('3.0.0')).status === 200,
+      () => 'room for another plan',
+      20_000,
+    );
+  });
+});

@@ -13,8 +13,6 @@ afterEach(async () => {
 
 const databaseUrl = 'postgres://hotswap@127.0.0.1:1/hotswap';
 const problemOf = async (url: string) => (await (await fetch(url)).json()) as { code: string };
-const codeAtExit = (plane: ControlPlane) =>
-  new Promise<number | null>((resolve) => plane.process.once('exit', (code) => resolve(code)));
 
 it.each([
   ['without a database', { DATABASE_URL: '' }, 'DATABASE_URL'],
@@ -26,7 +24,7 @@ it.each([
   ],
 ])('does not start %s, says why, and exits with 2', async (_name, variables, named) => {
   const plane = await startControlPlane(variables);
-  expect(await codeAtExit(plane)).toBe(2);
+  expect(await plane.exitCode).toBe(2);
   expect(plane.output()).toContain(named);
 });
 

@@ -307,7 +307,6 @@ describe('deploying', () => {
       async () => (await status()) === 'Paused',
       () => 'paused',
     );
-    expect((await call('POST', `${path}/promote`, { full: false })).body['code']).toBe('nothing-to-promote');
     expect((await call('POST', `${path}/resume`)).status).toBe(202);
     expect((await call('POST', `${path}/resume`)).body['code']).toBe('not-paused');
     const { body } = await call('GET', `${path}/events`);

@@ -14,6 +14,8 @@ export interface ControlPlane {
   process: ChildProcess;
   /** What it has written to stdout and stderr so far. */
   output: () => string;
+  /** Its exit code, once it has ended and all its output was read. */
+  exitCode: Promise<number | null>;
   /** Ends it by SIGTERM; answers its exit code. */
   end: () => Promise<number | null>;
 }
@@ -30,7 +32,7 @@ export async function startControlPlane(variables: Record<string, string>): Prom
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const ended = once(child, 'exit').then(([code]) => {
+  const exitCode = once(child, 'close').then(([code]) => {
     rmSync(folder, { recursive: true, force: true });
     return code as number | null;
   });
@@ -38,9 +40,10 @@ export async function startControlPlane(variables: Record<string, string>): Prom
     url: `http://127.0.0.1:${port}`,
     process: child,
     output: () => output,
+    exitCode,
     end: () => {
       child.kill('SIGTERM');
-      return ended;
+      return exitCode;
     },
   };
 }

@@ -2,12 +2,15 @@ import type { EnvironmentName } from './environment.js';
 import type { Instant } from './instant.js';
 import { routesAlike, type KernelNode, type NodePlan } from './kernel-node.js';
 import { isHeardSinceGap, type Listening } from './listening.js';
-import type { EnvironmentRelease } from './release.js';
+import type { EnvironmentRelease, Release } from './release.js';
 
 export type ClusterStatus = 'Healthy' | 'Progressing' | 'Degraded' | 'Empty';
 
 /** An environment's nodes and what they are to run, as loaded in one consistent read. */
 export class EnvironmentCluster {
+  /** The nodes that take part: there, and not leaving. */
+  readonly live: readonly KernelNode[];
+
   constructor(
     readonly environment: EnvironmentName,
     /** All that joined and were not decommissioned, ordered by id. */
@@ -15,11 +18,8 @@ export class EnvironmentCluster {
     readonly releases: readonly EnvironmentRelease[],
     readonly now: Instant,
     readonly listening: Listening,
-  ) {}
-
-  /** The nodes that take part: there, and not leaving. */
-  get live(): KernelNode[] {
-    return this.nodes.filter((node) => node.isLive(this.now, this.listening));
+  ) {
+    this.live = nodes.filter((node) => node.isLive(now, listening));
   }
 
   get lost(): KernelNode[] {
@@ -41,9 +41,7 @@ export class EnvironmentCluster {
     return (
       node.state(this.now, this.listening) === 'Ready' &&
       isHeardSinceGap(this.listening, node.facts.lastHeartbeatAt, this.now) &&
-      this.releases.every(({ module, ownerStageId, release }) =>
-        ownerStageId !== null || release === null ? true : node.observation(module)?.active === release.digest,
-      )
+      this.releases.every(({ module, ownerStageId, release }) => ownerStageId !== null || runs(node, module, release))
     );
   }
 
@@ -52,6 +50,12 @@ export class EnvironmentCluster {
     if (state !== 'Ready' && state !== 'Starting') return false;
     return this.releases.every(({ module, release }) => !release || !node.failureOf(module, release));
   }
+}
+
+/** Says that it runs this release; null: that it has nothing of the module left. */
+function runs(node: KernelNode, module: string, release: Release | null): boolean {
+  const seen = node.observation(module);
+  return release ? seen?.active === release.digest : !seen || (seen.active === null && seen.instances.length === 0);
 }
 
 /** What every node that no rollout owns should run of a module. */

@@ -3,7 +3,7 @@ export * from './deployment.js';
 export * from './deployment-view.js';
 export * from './environment.js';
 export * from './environment-cluster.js';
-export { findFreeze, frozenTimes, type ActiveFreeze } from './freeze/find-freeze.js';
+export { findFreeze, frozenTimes, thawedAfter, type ActiveFreeze } from './freeze/find-freeze.js';
 export * from './freeze/freeze.js';
 export { isTimeZone } from './freeze/local-time.js';
 export * from './instant.js';
@@ -31,6 +31,6 @@ export { capacityOf, decideRolling, resolveBudget } from './strategies/rolling.j
 export { decideSteps, noBake, plainRules, type Bake, type Step, type StepRules } from './strategies/steps.js';
 export { besideOrWhole, onStable, onTarget } from './strategies/plans.js';
 export { awaitConfirmation, awaitSurroundings, elapsed, hold, holdFor, holdForPerson } from './strategies/readiness.js';
-export { awaitWayBack, describeWayBack, withWayBack, type WayBack } from './strategies/way-back.js';
+export { awaitWayBack, describeWayBack, warmSecondsOf, withWayBack, type WayBack } from './strategies/way-back.js';
 export * from './violation.js';
 export * from './violations.js';

@@ -20,6 +20,7 @@ export const lostAfterMilliseconds = 15 * second;
 
 /** How long of `from`-`to` someone listened, in milliseconds; never negative. Gaps may overlap and come in any order: each moment counts once. */
 export function listenedMilliseconds(from: Instant, to: Instant, gaps: readonly ListeningGap[]): number {
+  if (gaps.length === 0) return Math.max(0, to - from);
   let missed = 0;
   let covered = from;
   for (const gap of gaps.toSorted((a, b) => a.from - b.from)) {

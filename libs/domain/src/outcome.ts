@@ -45,7 +45,7 @@ export function outcomeOfStage({ request }: Deployment, stage: Stage): Outcome |
 
 /** All stages that were taken back together: from the first decision to the last node. Null: none was. */
 export function rollbackOf(stages: readonly Stage[]): StageRollback | null {
-  const rollbacks = stages.flatMap(({ rollback }) => rollback ?? []);
+  const rollbacks = stages.flatMap((stage) => rollbackOfStage(stage) ?? []);
   if (rollbacks.length === 0) return null;
   const confirmed = rollbacks.flatMap(({ confirmedAt }) => confirmedAt ?? []);
   return {
@@ -54,6 +54,11 @@ export function rollbackOf(stages: readonly Stage[]): StageRollback | null {
     nodes: rollbacks.reduce((sum, { nodes }) => sum + nodes, 0),
     warmNodes: rollbacks.reduce((sum, { warmNodes }) => sum + warmNodes, 0),
   };
+}
+
+/** Null: it was not taken back, or was to be and its environment had moved on. */
+export function rollbackOfStage({ status, rollback }: Stage): StageRollback | null {
+  return status === 'RollingBack' || status === 'RolledBack' ? (rollback ?? null) : null;
 }
 
 function isFastPromoted({ name, status, progress }: Stage): boolean {

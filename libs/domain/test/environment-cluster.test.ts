@@ -22,6 +22,16 @@ describe('the status of a cluster', () => {
     expect(clusterOf(line).status).toBe(status);
   });
 
+  it('is Progressing while a node still has something of a module that was taken off', () => {
+    const without = (line: string) => {
+      const { environment, nodes, releases, listening } = clusterOf(line);
+      const records = releases.map((record) => ({ ...record, release: null }));
+      return new EnvironmentCluster(environment, nodes, records, now, listening);
+    };
+    expect(without('a:- b:v1').status).toBe('Progressing');
+    expect(without('a:- b:-').status).toBe('Healthy');
+  });
+
   it('is Progressing while a deployment moves a module', () => {
     expect(clusterOf('a:v1', {}, 'stage').status).toBe('Progressing');
   });

@@ -1,6 +1,15 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { findFreeze, findWindowFault, frozenTimes, isoInstant, isTimeZone, type Freeze } from '@hotswap/domain';
+import {
+  findFreeze,
+  findWindowFault,
+  frozenTimes,
+  isoInstant,
+  isTimeZone,
+  listenedMilliseconds,
+  thawedAfter,
+  type Freeze,
+} from '@hotswap/domain';
 
 const freeze = (from: string, to: string, timeZone = 'Europe/Berlin', changes: Partial<Freeze> = {}): Freeze => ({
   name: `${from} to ${to}`,
@@ -98,17 +107,133 @@ describe('A window', () => {
   ])('of the time zone %s: %s', (name, expected) => expect(isTimeZone(name)).toBe(expected));
 });
 
+const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'Pacific/Apia'];
+const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
+const hour = 3_600_000;
+
+/** The runtime's own calendar, of which TypeScript's library does not know yet. */
+interface Zoned {
+  epochMilliseconds: number;
+  toPlainDate(): PlainDate;
+}
+interface PlainDate {
+  dayOfWeek: number;
+  add(of: object): PlainDate;
+  subtract(of: object): PlainDate;
+  toPlainDateTime(): PlainDateTime;
+}
+interface PlainDateTime {
+  add(of: object): PlainDateTime;
+  toZonedDateTime(zone: string, options: { disambiguation: 'compatible' | 'later' }): Zoned;
+}
+declare const Temporal: {
+  Instant: { fromEpochMilliseconds(at: number): { toZonedDateTimeISO(zone: string): Zoned } };
+};
+
+/** The same by the runtime's own calendar, for one weekly window: the end of its time that holds `at`; null: none does. */
+function endByCalendar({ timeZone, windows }: Freeze, at: number): number | null {
+  const parse = (text: string) => {
+    const [day = '', time = ''] = text.split(' ');
+    const [hours = 0, minutes = 0] = time.split(':').map(Number);
+    return { days: days.indexOf(day), hours, minutes };
+  };
+  const [from, to] = [parse(windows[0]!.from), parse(windows[0]!.to)];
+  const wraps =
+    (({ days: d, hours: h, minutes: m }) => (d * 24 + h) * 60 + m)(to) <=
+    (from.days * 24 + from.hours) * 60 + from.minutes;
+  const today = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timeZone).toPlainDate();
+  for (const weeks of [-2, -1, 0, 1]) {
+    const monday = today
+      .subtract({ days: today.dayOfWeek - 1 })
+      .add({ weeks })
+      .toPlainDateTime();
+    const begin = monday.add(from).toZonedDateTime(timeZone, { disambiguation: 'compatible' }).epochMilliseconds;
+    const end = monday
+      .add({ ...to, weeks: wraps ? 1 : 0 })
+      .toZonedDateTime(timeZone, { disambiguation: 'later' }).epochMilliseconds;
+    if (begin <= at && at < end) return end;
+  }
+  return null;
+}
+
+const someTime = fc
+  .tuple(fc.constantFrom(...days), fc.integer({ min: 0, max: 23 }), fc.constantFrom(0, 15, 30, 59))
+  .map(([day, hours, minute]) => `${day} ${String(hours).padStart(2, '0')}:${String(minute).padStart(2, '0')}`);
+const someFreezes = fc.array(
+  fc
+    .record({ from: someTime, to: someTime, zone: fc.constantFrom(...zones) })
+    .filter(({ from, to }) => from !== to)
+    .map(({ from, to, zone }) => freeze(from, to, zone, { name: `${from} ${to} ${zone}` })),
+  { minLength: 1, maxLength: 4 },
+);
+
+it('is what the calendar says, however often and in whatever order it was asked before', () => {
+  const moments = fc.array(fc.integer({ min: Date.UTC(2026, 0), max: Date.UTC(2028, 0) }), {
+    minLength: 1,
+    maxLength: 6,
+  });
+  const seen = { frozen: 0, free: 0 };
+  fc.assert(
+    fc.property(someFreezes, moments, (freezes, asked) => {
+      for (const at of [...asked, ...asked.toReversed()]) {
+        const expected = freezes.filter((each) => endByCalendar(each, at) !== null).map(({ name }) => name);
+        expect(findFreeze(freezes, at)?.names ?? []).toEqual([...new Set(expected)]);
+        const inside = frozenTimes(freezes, at, at + hour)[0];
+        expect(inside?.from === at).toBe(expected.length > 0);
+        seen[expected.length > 0 ? 'frozen' : 'free']++;
+      }
+    }),
+    { numRuns: 150 },
+  );
+  expect(seen).toEqual({ frozen: expect.any(Number), free: expect.any(Number) });
+  expect(Math.min(seen.frozen, seen.free)).toBeGreaterThan(50);
+});
+
+it('has times in order that do not overlap, and only so much without any of them passes until it has thawed for so long', () => {
+  let longer = 0;
+  fc.assert(
+    fc.property(someFreezes, fc.integer({ min: Date.UTC(2026, 0), max: Date.UTC(2028, 0) }), (freezes, from) => {
+      const times = frozenTimes(freezes, from, from + 21 * 24 * hour);
+      times.forEach((time, index) => expect(time.from).toBeGreaterThan(times[index - 1]?.to ?? time.from - 1));
+      const until = thawedAfter(freezes, from, 24 * hour);
+      const free = listenedMilliseconds(from, until, frozenTimes(freezes, from, until));
+      const isFound = until - from <= 15 * 7 * 24 * hour;
+      expect(isFound ? free === 24 * hour : free < 24 * hour).toBe(true);
+      if (until - from > 24 * hour) longer++;
+    }),
+    { numRuns: 150 },
+  );
+  expect(longer).toBeGreaterThan(20);
+});
+
+it('works no window out twice, however often it is looked at', () => {
+  const time = (index: number) =>
+    `${days[index % 7]} ${String(index % 24).padStart(2, '0')}:${String(index % 60).padStart(2, '0')}`;
+  const freezes = Array.from({ length: 20 }, (_, each) => ({
+    ...freeze('Monday 00:00', 'Monday 00:01', zones[each % zones.length]),
+    windows: Array.from({ length: 50 }, (__, index) => ({ from: time(each + index), to: time(each + index + 3) })),
+  }));
+  const began = Date.UTC(2026, 5, 3);
+  // A policy is read anew at each look.
+  const look = (at: number) => {
+    const read = structuredClone(freezes);
+    return [findFreeze(read, at), frozenTimes(read, began, at)];
+  };
+  const calendar = jest.spyOn(Intl.DateTimeFormat.prototype, 'formatToParts');
+  look(began + 14 * 24 * hour);
+  expect(calendar.mock.calls.length).toBeGreaterThan(1000);
+  calendar.mockClear();
+  for (let second = 1; second <= 100; second++) look(began + 14 * 24 * hour + second * 1000);
+  expect(calendar).not.toHaveBeenCalled();
+  calendar.mockRestore();
+});
+
 it('is in force at a moment exactly where its times say so, in any zone', () => {
-  const zones = ['UTC', 'Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe', 'Asia/Kathmandu', 'Pacific/Apia'];
-  const days = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
-  const time = fc
-    .tuple(fc.constantFrom(...days), fc.integer({ min: 0, max: 23 }), fc.integer({ min: 0, max: 59 }))
-    .map(([day, hour, minute]) => `${day} ${String(hour).padStart(2, '0')}:${String(minute).padStart(2, '0')}`);
   let frozen = 0;
   fc.assert(
     fc.property(
-      time,
-      time,
+      someTime,
+      someTime,
       fc.constantFrom(...zones),
       fc.integer({ min: Date.UTC(2026, 0), max: Date.UTC(2028, 0) }),
       (from, to, zone, at) => {

@@ -131,7 +131,7 @@ describe('The way back', () => {
     const measured = instancesOn(view('a:v1 b:v1 c:v1!'), 'a', 'v1', { phaseSeconds: { load: 0.2, start: 0.1 } });
     const told = withWayBack(measured, reason('step', 'It starts'));
     expect(told.message).toBe(
-      "It starts; way back: 1.0.0 runs on 2 of 3 nodes, where it was started in 0.3 s at most, it stays started for 900 s, it can't run on 1",
+      "It starts; way back: 1.0.0 runs on 2 of 3 nodes, where it was started in 0.3 s at most, it stays started for 900 s, or as long as the rollout lasts, it can't run on 1",
     );
     expect(told.data['wayBack']).toMatchObject({
       warm: 2,

@@ -58,14 +58,21 @@ describe('The outcome', () => {
 
 describe('The rollback of several environments', () => {
   it('lasts from the first decision to the last node of all', () => {
-    const second = deploy({ rollback: back({ decidedAt: now + 10, confirmedAt: now + 500, nodes: 2, warmNodes: 0 }) });
+    const status = 'RolledBack';
+    const rollback = back({ decidedAt: now + 10, confirmedAt: now + 500, nodes: 2, warmNodes: 0 });
+    const second = deploy({ status, rollback });
     expect(rollbackOf([deploy({}), fast, second])).toEqual({
       decidedAt: now,
       confirmedAt: now + 500,
       nodes: 7,
       warmNodes: 5,
     });
-    expect(rollbackOf([fast, deploy({ rollback: back({ confirmedAt: null }) })])?.confirmedAt).toBeNull();
+    const unconfirmed = back({ confirmedAt: null });
+    expect(rollbackOf([fast, deploy({ status, rollback: unconfirmed })])?.confirmedAt).toBeNull();
     expect(rollbackOf([deploy({})])).toBeNull();
+    // An environment that had moved on was left alone.
+    const leftAlone = deploy({ status: 'Succeeded', rollback: unconfirmed });
+    expect(rollbackOf([fast, leftAlone])).toEqual(rollbackOf([fast]));
+    expect(rollbackOf([leftAlone])).toBeNull();
   });
 });

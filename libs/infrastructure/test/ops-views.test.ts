@@ -97,6 +97,21 @@ describe('the ops views', () => {
     expect(documented.filter(({ comment, about }) => !comment || !about)).toEqual([]);
   });
 
+  it('do not show a node as healthy that still has something of a module that was taken off', async () => {
+    await world.clock.beat();
+    await world.join('a', 'Development');
+    await world.succeedInDevelopment('1.0.0');
+    await runs('1.0.0', 1);
+    expect(await world.clusters.removeModule('Development', releaseOf('1.0.0').module)).toMatchObject({
+      kind: 'removed',
+    });
+    expect(await rowsOf('nodes')).toMatchObject([{ id: 'a', is_healthy: false }]);
+    expect(await rowsOf('clusters', "WHERE environment = 'Development'")).toMatchObject([{ status: 'Progressing' }]);
+    await world.nodes.report('a', report('a-boot', 2));
+    expect(await rowsOf('nodes')).toMatchObject([{ id: 'a', is_healthy: true }]);
+    expect(await rowsOf('clusters', "WHERE environment = 'Development'")).toMatchObject([{ status: 'Healthy' }]);
+  });
+
   it('show who broke the glass of a frozen environment', async () => {
     const { second } = await takeBack();
     expect(await rowsOf('broken_freezes')).toMatchObject([

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { PlannedDeployment, Situation } from '@hotswap/orchestrator';
 import { PostgresPlanStore } from '../src/plans/postgres-plan-store.js';
 import { TestPostgres } from './postgres.js';
-import { newDeployment, World } from './world.js';
+import { decision, newDeployment, World } from './world.js';
 
 let postgres: TestPostgres;
 let world: World;
@@ -116,6 +116,26 @@ describe('A deployment that is to follow a plan', () => {
   it('by the plan of another request is refused', async () => {
     const { revision } = await situation({ version: '2.0.0' });
     expect(await create(revision)).toEqual({ kind: 'plan-outdated' });
+  });
+
+  it('of several that follow one plan and take another’s place only one is written, whatever is locked meanwhile', async () => {
+    const holder = await world.deploy('1.0.0', 'QA');
+    const wish = { version: '2.0.0', onConflict: 'supersede' as const };
+    const { revision } = await situation(wish);
+    const follow = () =>
+      world.deployments.create(newDeployment('2.0.0', 'QA', { onConflict: 'supersede', planRevision: revision }));
+    const lookAtHolder = async () => {
+      const view = await world.view(holder);
+      return world.rollouts.commit(view, decision(view));
+    };
+    const outcomes = await Promise.all([follow(), lookAtHolder(), follow(), follow(), lookAtHolder(), follow()]);
+    const kinds = outcomes.flatMap((outcome) => (typeof outcome === 'string' ? [] : [outcome.kind]));
+    expect(kinds.sort()).toEqual(['created', 'plan-outdated', 'plan-outdated', 'plan-outdated']);
+    const [created] = await world.rows<{ id: string; supersedes: string }>(
+      'SELECT id, supersedes FROM hotswap.deployment WHERE supersedes IS NOT NULL',
+    );
+    expect(created!.supersedes).toBe(holder);
+    expect((await world.view(holder)).deployment.request).toMatchObject({ kind: 'supersede', by: created!.id });
   });
 
   it('of two that follow one plan only one is written', async () => {

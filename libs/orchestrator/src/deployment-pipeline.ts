@@ -7,6 +7,7 @@ import {
   reason,
   rolloutView,
   second,
+  standingStill,
   waitOf,
   withWait,
   withWayBack,
@@ -27,6 +28,7 @@ import { decideValidation } from './pipeline/decide-validation.js';
 import { decideVerification } from './pipeline/decide-verification.js';
 import { askOutside } from './pipeline/ask-outside.js';
 import { advanceRollBack } from './pipeline/advance-roll-back.js';
+import { admitNodes } from './pipeline/admit-nodes.js';
 import { awaitSuperseded } from './pipeline/await-superseded.js';
 import { advance, completeStage, hold, isTouched } from './pipeline/stage-decision.js';
 import { askedFor, takeBack } from './pipeline/take-back.js';
@@ -68,7 +70,14 @@ export class DeploymentPipeline {
   private pause(view: DeploymentView, stage: Stage): PipelineDecision {
     const { pausedAt, reason: before } = view.deployment;
     const because = reason('paused', 'Paused by request; resume it to go on', { pausedAt });
-    return hold(view, stage, stage.status, 'Paused', withWait(because, waitOf(before)), view.now + second);
+    return hold(
+      view,
+      stage,
+      stage.status,
+      'Paused',
+      withWait(because, standingStill(waitOf(before))),
+      view.now + second,
+    );
   }
 
   private startRollout(view: DeploymentView, stage: Stage): PipelineDecision {
@@ -140,11 +149,9 @@ export class DeploymentPipeline {
     // A rollout that is paused or frozen stands still, but what speaks against the target is acted on.
     const speaksAgainst =
       decision.kind === 'roll-back' || (decision.kind === 'advance' && decision.progress.containedAt === view.now);
-    if (view.deployment.pausedAt !== null && !speaksAgainst) return this.pause(view, stage);
-    if (heldBy && !speaksAgainst) {
-      const because = withWait(heldBy, waitOf(view.deployment.reason));
-      return hold(view, stage, 'Running', 'Running', because, view.now + second);
-    }
+    if (view.deployment.pausedAt !== null && !speaksAgainst) return admitNodes(view, stage, this.pause(view, stage));
+    if (heldBy && !speaksAgainst)
+      return admitNodes(view, stage, hold(view, stage, 'Running', 'Running', heldBy, view.now + second));
     switch (decision.kind) {
       case 'hold':
         return hold(view, stage, 'Running', 'Running', decision.because, decision.recheckAt);

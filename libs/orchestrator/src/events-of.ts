@@ -76,6 +76,15 @@ function changesStage(
   );
 }
 
+/** Where a Deploy or Validate stage ends: the deployment may hold the module there no more. */
+export function environmentsEnded({ stages }: DeploymentView, decision: PipelineDecision): EnvironmentName[] {
+  return decision.stages.flatMap(({ stageId, status }) => {
+    const stage = stages.find(({ id }) => id === stageId);
+    const isEnd = status === 'Succeeded' || status === 'Skipped' || status === 'Failed' || status === 'RolledBack';
+    return isEnd && stage?.environment && stage.name !== 'Approval' ? [stage.environment] : [];
+  });
+}
+
 export function isNewRollback({ deployment }: DeploymentView, { rollbackReason }: PipelineDecision): boolean {
   return rollbackReason !== null && deployment.rollbackReason === null;
 }

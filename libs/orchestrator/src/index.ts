@@ -9,7 +9,7 @@ export {
   type PublishRefusal,
   type RetryOutcome,
 } from './distributed-kernel-orchestrator.js';
-export { changesSomething, eventsOf, isNewRollback, type NewEvent } from './events-of.js';
+export { changesSomething, environmentsEnded, eventsOf, isNewRollback, type NewEvent } from './events-of.js';
 export { currentLogFields, withLogFields, type LogFields } from './log-fields.js';
 export { OrchestratorModule } from './orchestrator.module.js';
 export * from './ports/analysis-store.js';

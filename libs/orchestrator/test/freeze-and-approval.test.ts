@@ -126,6 +126,51 @@ describe('A frozen environment', () => {
     expect(world.deployment).toMatchObject({ status: 'RolledBack', reason: { code: 'rollback-requested' } });
   });
 
+  it.each(['finish-step', 'hold'] as const)('%s: frozen time is none of the day that a person has', async (rule) => {
+    const pausing = () => {
+      const world = new World({ stable: 'v1', target: 'v2', secondsPerPass: 60 });
+      freezeProduction(world, 120, 120 + 64 * 60, rule);
+      const { policyOf } = world;
+      world.policyOf = (policy) => {
+        const frozen = policyOf(policy);
+        const [step, ...rest] = frozen.canary.steps;
+        return { ...frozen, canary: { ...frozen.canary, steps: [{ ...step!, pause: true }, ...rest] } };
+      };
+      return world;
+    };
+    const world = pausing();
+    const began = world.now;
+    await run(world, () => world.now - began > 80 * 3_600_000);
+    expect(world.deployment).toMatchObject({ status: 'Running', reason: { code: 'awaiting-promotion' } });
+    world.say({ promotion: 'step' });
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+
+    const forgotten = pausing();
+    await run(forgotten);
+    expect(forgotten.deployment).toMatchObject({ status: 'RolledBack', reason: { code: 'nobody-decided' } });
+    const hours = (forgotten.now - began) / 3_600_000;
+    expect([hours > 64 + 24, hours < 64 + 25]).toEqual([true, true]);
+  });
+
+  it('that was lifted before its end still took nothing of that day', async () => {
+    const world = new World({ stable: 'v1', target: 'v2', secondsPerPass: 60 });
+    freezeProduction(world, 120, 120 + 64 * 60, 'finish-step');
+    const { policyOf } = world;
+    let isFrozen = true;
+    world.policyOf = (policy) => {
+      const frozen = policyOf(policy);
+      const [step, ...rest] = frozen.canary.steps;
+      const canary = { ...frozen.canary, steps: [{ ...step!, pause: true }, ...rest] };
+      return { ...frozen, canary, freeze: isFrozen ? frozen.freeze : [] };
+    };
+    const began = world.now;
+    await run(world, () => world.now - began > 60 * 3_600_000);
+    isFrozen = false;
+    await run(world, () => world.now - began > 70 * 3_600_000);
+    expect(world.deployment).toMatchObject({ status: 'Running', reason: { code: 'awaiting-promotion' } });
+  });
+
   it('does not hold who broke the glass, whose name goes into the decision', async () => {
     const world = new World({ stable: 'v1', target: 'v2' });
     freezeProduction(world, 0, 600, 'roll-back');
@@ -168,6 +213,26 @@ describe('An approval by several', () => {
     await run(world);
     expect(world.deployment.status).toBe('Succeeded');
     expect(world.stages[1]?.reason).toMatchObject({ message: 'Approved by a@example.com, b@example.com' });
+  });
+
+  it('has a day in which its environment is not frozen, as that was known when it was asked for', async () => {
+    const world = new World({ stable: 'v1', target: 'v2', requireApproval: true, secondsPerPass: 60 });
+    freezeProduction(world, 120, 120 + 64 * 60, 'finish-step');
+    const began = world.now;
+    const approve = () => {
+      for (const stage of world.stages.filter(({ environment, approval }) => environment === 'Staging' && approval)) {
+        const verdict = { ...approver('a@example.com', world.now), approved: true };
+        if (!stage.approval!.verdict) world.decideApproval(stage.id, { ...stage.approval!, verdict });
+      }
+    };
+    await run(world, () => {
+      approve();
+      return world.stages.some(({ environment, approval }) => environment === 'Production' && approval !== null);
+    });
+    const asked = world.stages.find(({ name, environment }) => name === 'Approval' && environment === 'Production');
+    const { requestedAt, expiresAt } = asked!.approval!;
+    expect(requestedAt - began).toBeLessThan(120 * 60_000);
+    expect(expiresAt - requestedAt).toBe((24 + 64) * 3_600_000);
   });
 
   it('expires when not enough have said yes in a day', async () => {

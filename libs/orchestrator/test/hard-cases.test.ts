@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   currentStage,
+  isoInstant,
   outcomeOf,
   outcomeOfStage,
   rollbackOf,
@@ -46,6 +47,48 @@ describe('A version that is withdrawn in the middle', () => {
     expect(world.deployment).toMatchObject({ status: 'Failed', reason: { code: 'version-withdrawn' } });
     expect(world.serving('Staging')).toEqual(['v1', 'v1']);
     expect(outcomeOf(world.deployment, world.stages)).toBe('Aborted');
+  });
+});
+
+describe('A node that joins a rollout that stands still', () => {
+  const hold = {
+    'a pause': (world: World) => world.say({ pausedAt: world.now }),
+    'a freeze': (world: World) => {
+      const windows = [{ from: isoInstant(world.now - 60_000).slice(0, 16), to: '2031-01-01T00:00' }];
+      const freeze = [{ name: 'audit', timeZone: 'UTC', windows, runningRollouts: 'hold' as const }];
+      world.policyOf = (policy) => ({ ...policy, freeze });
+    },
+  };
+  const thaw = {
+    'a pause': (world: World) =>
+      world.say({ pauses: [{ from: world.deployment.pausedAt!, to: world.now }], pausedAt: null }),
+    'a freeze': (world: World) => void (world.policyOf = (policy) => policy),
+  };
+
+  it.each(['a pause', 'a freeze'] as const)('by %s serves stable, and takes part once it goes on', async (what) => {
+    const world = new World({ stable: 'v1', target: 'v2' });
+    await run(
+      world,
+      () => world.serving('Production').includes('v1+v2@30') && hold[what](world),
+      1,
+      () => world.deployment.pausedAt !== null || world.decisions.at(-1)?.because.code === 'frozen',
+    );
+    world.join('Production-new', 'Production');
+    await run(
+      world,
+      (pass) => pass,
+      1,
+      (pass) => pass > 20,
+    );
+    expect(world.serving('Production')).toEqual(['v1+v2@30', 'v1+v2@30', 'v1']);
+    const [joined] = world.decisions.filter(({ because }) => because.code === 'nodes-joined');
+    expect(joined).toMatchObject({ assign: [{ nodeId: 'Production-new' }] });
+    expect(joined!.stages).toEqual([expect.not.objectContaining({ progress: expect.anything() })]);
+    expect(world.decisions.filter(({ assign }) => assign.length > 0).at(-1)).toBe(joined);
+    thaw[what](world);
+    await run(world);
+    expect(world.deployment.status).toBe('Succeeded');
+    expect(world.serving('Production')).toEqual(['v2', 'v2', 'v2']);
   });
 });
 

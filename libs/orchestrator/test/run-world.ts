@@ -9,15 +9,17 @@ export const pipeline = new DeploymentPipeline(
   new StrategyRegistry([new DirectStrategy(), new RollingStrategy(), new BlueGreenStrategy(), new CanaryStrategy()]),
 );
 
-/** Lets time pass in seconds, nodes settle and the reconciler look, until the deployment is finished. */
+/** Lets time pass in seconds, nodes settle and the reconciler look, until the deployment is finished, or `isOver`. */
 export async function run(
   world: World,
   between: (pass: number) => unknown = () => undefined,
   settleEvery = 1,
+  isOver: (pass: number) => boolean = () => false,
 ): Promise<void> {
   const violations: unknown[] = [];
   for (let pass = 1; pass < 6000; pass++) {
     await between(pass);
+    if (isOver(pass)) return;
     const outcome = await reconcileDeployment(world.deployment.id, {
       store: world,
       pipeline,

@@ -254,6 +254,12 @@ export class World implements RolloutStore {
     )?.status;
   }
 
+  /** A new node, which has nothing yet. */
+  join(id: string, environment: EnvironmentName): void {
+    const { now } = this;
+    this.nodes.push({ id, environment, plan: null, made: null, since: now, heartbeatAt: now });
+  }
+
   lose(nodeId: string): void {
     this.lost.add(nodeId);
     for (const node of this.nodes) if (node.id === nodeId) node.heartbeatAt = this.now - 60_000;

@@ -152,8 +152,11 @@ function watched({ controlPlane, node }: Composition, listening: ListeningChecke
 }
 
 function tell({ log }: World, before: Tables, after: Tables): void {
-  for (const { deploymentId, type, environment, message } of after.events.slice(before.events.length))
-    log.write('database', `${deploymentId.slice(-4)} ${type} ${environment ?? ''} ${message}`);
+  for (const { deploymentId, type, stage, environment, message } of after.events.slice(before.events.length))
+    log.write(
+      'database',
+      `${deploymentId.slice(-4)} ${type} ${[stage, environment, message].filter(Boolean).join(' ')}`,
+    );
 }
 
 function logTo({ log, scheduler, findings }: World): void {

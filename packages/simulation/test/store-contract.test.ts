@@ -247,6 +247,39 @@ describe.each(kinds)('the stores in %s', (_kind, open) => {
     });
   });
 
+  describe('the way back of a rollout', () => {
+    it('stays started on every node for as long as the deployment is not over, then for the policy’s time', async () => {
+      await world.join('a', 'Development');
+      await world.succeedInDevelopment('1.0.0');
+      const warmSeconds = async () => (await world.nodes.document('a'))!.modules[0]!.policy.warmSeconds;
+      const id = await world.deploy('2.0.0', 'Development');
+      await world.step(id, ({ stages }) => ({ stages: [{ stageId: stages[0]!.id, status: 'Succeeded' }] }));
+      const warm = { ...planOf(releaseOf('2.0.0')), warm: [releaseOf('1.0.0')] };
+      await world.step(id, (view) => ({ ...startDeploy(view), assign: [{ nodeId: 'a', plan: warm }] }));
+      const policySeconds = defaultPolicy('Development').warmSeconds;
+      expect(await warmSeconds()).toBeGreaterThan(1000 * policySeconds);
+      await world.step(id, completeDeploy);
+      expect(await warmSeconds()).toBeGreaterThan(1000 * policySeconds);
+      const held = (await world.nodes.document('a'))!.revision;
+      await world.step(id, ({ stages }) => ({
+        kind: 'finish',
+        status: 'Succeeded',
+        stages: [{ stageId: stages[2]!.id, status: 'Succeeded' }],
+      }));
+      expect(await warmSeconds()).toBe(policySeconds);
+      expect((await world.nodes.document('a'))!.revision).toBe(held + 1);
+    });
+
+    it('is not kept started where the policy says so', async () => {
+      await world.join('a', 'Development');
+      await world.clusters.replacePolicy('Development', { ...defaultPolicy('Development'), warmSeconds: 0 }, 1);
+      const id = await world.deploy('2.0.0', 'Development');
+      await world.step(id, ({ stages }) => ({ stages: [{ stageId: stages[0]!.id, status: 'Succeeded' }] }));
+      await world.step(id, startDeploy);
+      expect((await world.nodes.document('a'))!.modules[0]!.policy.warmSeconds).toBe(0);
+    });
+  });
+
   describe('what people ask', () => {
     it('creates one deployment at a time, once for a key, and of published versions alone', async () => {
       const idempotency = { key: 'k', bodyDigest: 'one' };

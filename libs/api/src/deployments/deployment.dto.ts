@@ -8,6 +8,7 @@ import {
   outcomes,
   progressPercent,
   rollbackOf,
+  rollbackOfStage,
   stageStatuses,
   type DeploymentStatus,
   type EnvironmentName,
@@ -347,7 +348,7 @@ function showStage(stage: Stage, { deployment, nodes }: DeploymentRecord): Stage
       nodes: nodes[stage.id] ?? null,
       flipSkewSeconds: typeof skew === 'number' ? skew / 1000 : null,
       outcome: outcomeOfStage(deployment, stage),
-      rollback: showRollback(stage.rollback ?? null),
+      rollback: showRollback(rollbackOfStage(stage)),
     }),
     reason: stage.reason ?? {},
   };

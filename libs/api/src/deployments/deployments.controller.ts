@@ -1,13 +1,15 @@
-import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOperation, ApiParam, ApiResponse, ApiTags } from '@nestjs/swagger';
 import {
   DeploymentPlanner,
   DeploymentStore,
   DistributedKernelOrchestrator,
   type PlannedDeployment,
+  type PlanOutcome,
   type RequestOutcome,
 } from '@hotswap/orchestrator';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { endOf } from '../http/request-deadline.js';
 import { ApiProblems, ApiWriteProblems } from '../problem/api-problems.decorator.js';
 import { Problem } from '../problem/problem.js';
 import { pageOf } from '../validation/page-query.dto.js';
@@ -58,11 +60,13 @@ export class DeploymentsController {
     'version-withdrawn',
     'plan-outdated',
     'idempotency-key-reused',
+    'deadline-exceeded',
   )
   async create(
     @Query() { dryRun }: CreateDeploymentQuery,
     @Body() body: CreateDeploymentDto,
     @Headers('idempotency-key') key: string | undefined,
+    @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<DeploymentDto | DeploymentPlanDto> {
     const idempotency = idempotencyOf(key, body);
@@ -79,7 +83,7 @@ export class DeploymentsController {
       planRevision: body.planRevision ?? null,
       idempotency,
     };
-    if (dryRun) return this.plan(wanted, reply);
+    if (dryRun) return this.plan(wanted, request, reply);
     const outcome = await this.orchestrator.deploy(wanted);
     if (outcome.kind !== 'created' && outcome.kind !== 'repeated') throw createRefusal(wanted, outcome);
     return answerDeployment(this.deployments, outcome.id, reply);
@@ -199,9 +203,13 @@ export class DeploymentsController {
     return record.deployment;
   }
 
-  private async plan(wanted: PlannedDeployment, reply: FastifyReply): Promise<DeploymentPlanDto> {
-    const outcome = await this.planner.plan(wanted);
-    if (outcome.kind !== 'planned') throw createRefusal(wanted, outcome);
+  private async plan(
+    wanted: PlannedDeployment,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<DeploymentPlanDto> {
+    const outcome = await this.planner.plan(wanted, endOf(request));
+    if (outcome.kind !== 'planned') throw planRefusal(wanted, outcome);
     reply.status(200);
     return showPlan(wanted, outcome.plan);
   }
@@ -209,6 +217,19 @@ export class DeploymentsController {
   private async showRequested(id: string, outcome: RequestOutcome, reply: FastifyReply): Promise<DeploymentDto> {
     if (outcome.kind !== 'accepted') throw refusal(id, outcome);
     return answerDeployment(this.deployments, id, reply);
+  }
+}
+
+function planRefusal(wanted: PlannedDeployment, outcome: Exclude<PlanOutcome, { kind: 'planned' }>): Problem {
+  switch (outcome.kind) {
+    case 'too-many-plans':
+      return new Problem('deadline-exceeded', 'This process makes as many plans as it can; ask again', {
+        headers: { 'retry-after': '5' },
+      });
+    case 'abandoned':
+      return new Problem('deadline-exceeded', 'Nobody waits for the plan any more');
+    default:
+      return createRefusal(wanted, outcome);
   }
 }
 

@@ -8,6 +8,7 @@ import { Problem } from '../problem/problem.js';
 import { checkAccess } from '../security/security-hook.js';
 import type { KnownRoutes } from './known-routes.js';
 import { artifactBytesMax, bodyBytesMax, bundleBytesMax, bundleCountMax } from './limits.js';
+import { keepDeadline } from './request-deadline.js';
 
 const requestMilliseconds = 30_000;
 const connectionCountMax = 4096;
@@ -20,7 +21,6 @@ export function createHttpAdapter(settings: ApiSettings, routes: KnownRoutes): F
     // What comes on a connection that is still open while the process shuts down is answered, as the last of its connection.
     return503OnClosing: false,
     requestTimeout: requestMilliseconds,
-    handlerTimeout: requestMilliseconds,
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
     routerOptions: { maxParamLength: 300 },
@@ -31,6 +31,7 @@ export function createHttpAdapter(settings: ApiSettings, routes: KnownRoutes): F
   const server = adapter.getInstance<FastifyInstance>();
   server.server.maxConnections = connectionCountMax;
   routes.watch(server);
+  keepDeadline(server, requestMilliseconds);
   server.addHook('onRequest', (request, _reply, done) => {
     try {
       checkAccess(request, settings);

@@ -20,7 +20,6 @@ const byFrameworkCode: Record<string, ProblemCode> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed-json',
   FST_ERR_MAX_PARAM_LENGTH: 'uri-too-long',
   FST_ERR_BAD_URL: 'malformed-request',
-  FST_ERR_HANDLER_TIMEOUT: 'deadline-exceeded',
 };
 
 const byStatus: Record<number, ProblemCode> = {

@@ -36,6 +36,7 @@ export function localTimeOf(at: Instant, timeZone: string): LocalTime {
 export function instantsOf(local: LocalTime, timeZone: string): [first: Instant, ...later: Instant[]] {
   const before = offsetAt(local - dayMilliseconds, timeZone);
   const after = offsetAt(local + dayMilliseconds, timeZone);
+  if (before === after) return [local - before];
   const shown = [...new Set([local - before, local - after])]
     .filter((at) => localTimeOf(at, timeZone) === local)
     .sort((a, b) => a - b);

@@ -28,8 +28,8 @@ export function rolloutView(view: DeploymentView, stage: Stage): RolloutView {
 /** Pauses of the deployment, times without anyone listening, and freezes that hold rollouts. */
 export function suspensionsOf({ deployment, environment, now }: DeploymentView): ListeningGap[] {
   const underWay = deployment.pausedAt === null ? [] : [{ from: deployment.pausedAt, to: now }];
-  const holding = (environment?.policy.freeze ?? []).filter(({ runningRollouts }) => runningRollouts === 'hold');
-  const frozen = deployment.breakGlass ? [] : frozenTimes(holding, deployment.createdAt, now);
+  const freezes = (!deployment.breakGlass && environment?.policy.freeze) || [];
+  const frozen = frozenTimes(freezes, deployment.createdAt, now, 'hold');
   return [...(environment?.cluster.listening.gaps ?? []), ...deployment.pauses, ...underWay, ...frozen];
 }
 

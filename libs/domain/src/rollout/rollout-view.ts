@@ -58,6 +58,8 @@ export interface RolloutView {
   promotion: 'step' | 'full' | null;
   /** A person stopped it: evidence is taken in, and acted on when it speaks against the target. */
   isPaused?: boolean;
+  /** A freeze lets no step begin, though the one in hand goes on. */
+  isFrozen?: boolean;
   /** Why no step may end yet, however its strategy sees it. */
   heldBack?: Reason | null;
   /** What the rollout has been waiting for since its last look; null or left out: nothing that has a clock of its own. */

@@ -4,7 +4,7 @@ import { isCatchingUp, listenedMilliseconds, lostAfterMilliseconds } from '../li
 import { inSeconds, reason, type Reason } from '../reason.js';
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
-import { personHours, withWait } from '../rollout/wait.js';
+import { personHours, withWait, type Wait } from '../rollout/wait.js';
 
 /** How soon a hold that waits for nodes looks again: their reports send no wake-up. */
 const lookAgainMilliseconds = 400;
@@ -22,24 +22,32 @@ export function holdFor(
   seconds: number,
   because: Reason,
   exit: (because: Reason) => Decision,
+  wait: Wait = beginningOf(view, because.code),
 ): Decision {
-  const since = view.waiting?.code === because.code ? view.waiting.since : view.cluster.now;
-  const waitedMilliseconds = elapsed(view, since);
+  const waitedMilliseconds = elapsed(view, wait.since);
   const untilAt = isoInstant(view.cluster.now + seconds * second - waitedMilliseconds);
   const { code, message, data } = because;
-  const timed = withWait(reason(code, message, { ...data, waitedMilliseconds, untilAt }), { code, since });
+  const timed = withWait(reason(code, message, { ...data, waitedMilliseconds, untilAt }), wait);
   return waitedMilliseconds > seconds * second ? exit(timed) : hold(view, timed);
 }
 
-/** Holds for a person, a day at most; then the target goes back. */
+/** Holds for a person, a day at most; then the target goes back. Frozen time is none of that day: nothing that people say moves anything in it. */
 export function holdForPerson(view: RolloutView, because: Reason): Decision {
-  return holdFor(view, personHours * 3600, because, ({ message, data }) => ({
+  const { now } = view.cluster;
+  const { code, since, frozenAt = now } = beginningOf(view, because.code);
+  const wait = { code, since: since + now - frozenAt, ...(view.isFrozen && { frozenAt: now }) };
+  const giveUp = ({ message, data }: Reason): Decision => ({
     kind: 'roll-back',
     because: reason('nobody-decided', `Nobody decided within ${personHours} h: ${message}`, {
       ...data,
       waitedFor: because.code,
     }),
-  }));
+  });
+  return holdFor(view, personHours * 3600, because, giveUp, wait);
+}
+
+function beginningOf({ waiting, cluster }: RolloutView, code: string): Wait {
+  return waiting?.code === code ? waiting : { code, since: cluster.now };
 }
 
 /** What keeps a rollout from doing anything, good or bad, whatever its strategy. Null: go on. */

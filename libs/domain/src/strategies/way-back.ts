@@ -1,5 +1,6 @@
 import type { InstanceObservation, KernelNode } from '../kernel-node.js';
 import { isCatchingUp } from '../listening.js';
+import type { Policy } from '../policy.js';
 import { inSeconds, reason, type Reason } from '../reason.js';
 import type { Decision } from '../rollout/decision.js';
 import type { RolloutView } from '../rollout/rollout-view.js';
@@ -16,7 +17,7 @@ export interface WayBack {
   broken: string[];
   /** The longest that a node took to load, start and test it; null: no node says. */
   startSecondsMax: number | null;
-  /** How long it stays started after it was replaced. */
+  /** How long it stays started after it was replaced, at least; 0: it does not. */
   warmSeconds: number;
 }
 
@@ -48,6 +49,14 @@ export function awaitWayBack(view: RolloutView): Decision | null {
       data,
     ),
   }));
+}
+
+/** The way back stays started for as long as a rollout lasts, two weeks at most: nodes count from their own flip. */
+const heldWarmSeconds = 14 * 86_400;
+
+/** How long nodes keep a replaced release started. `isHeld`: a deployment that holds the module there is not over. A policy may keep none started. */
+export function warmSecondsOf({ warmSeconds }: Pick<Policy, 'warmSeconds'>, isHeld: boolean): number {
+  return isHeld && warmSeconds > 0 ? Math.max(warmSeconds, heldWarmSeconds) : warmSeconds;
 }
 
 /** Null where nothing ran before. */
@@ -83,7 +92,9 @@ export function withWayBack(view: RolloutView, because: Reason): Reason {
     startSecondsMax === null ? '' : `, where it was started in ${inSeconds(startSecondsMax * 1000)} at most`;
   const parts = [
     `${version} runs on ${warm} of ${warm + cold + broken.length} nodes${started}`,
-    warmSeconds > 0 ? `it stays started for ${warmSeconds} s` : 'it is not kept started',
+    warmSeconds > 0
+      ? `it stays started for ${warmSeconds} s, or as long as the rollout lasts`
+      : 'it is not kept started',
     ...(broken.length > 0 ? [`it can't run on ${broken.length}`] : []),
   ];
   return reason(because.code, `${because.message}; way back: ${parts.join(', ')}`, { ...because.data, wayBack });

@@ -31,9 +31,14 @@ export async function loadCluster(
     ...assignments.flatMap((row) => [row.active, row.candidate, row.fallback, ...row.warm]),
     ...records.flatMap((row) => [row.release, row.previous]),
   ]);
+  const ofNodes = {
+    assignments: Map.groupBy(assignments, nodeIdOf),
+    observations: Map.groupBy(observations, nodeIdOf),
+    deaths: Map.groupBy(deaths, nodeIdOf),
+  };
   return new EnvironmentCluster(
     environment,
-    nodes.map((row) => new KernelNode(toFacts(row, environment, { assignments, observations, deaths }, releases))),
+    nodes.map((row) => new KernelNode(toFacts(row, environment, ofNodes, releases))),
     records.map((row) => toRecord(row, environment, releases)),
     now,
     await loadListening(manager),
@@ -153,10 +158,15 @@ export async function loadListening(manager: EntityManager): Promise<Listening> 
 function toFacts(
   row: NodeRow,
   environment: EnvironmentName,
-  of: { assignments: AssignmentRow[]; observations: ObservationRow[]; deaths: DeathRow[] },
+  of: {
+    assignments: Map<string, AssignmentRow[]>;
+    observations: Map<string, ObservationRow[]>;
+    deaths: Map<string, DeathRow[]>;
+  },
   releases: ReadonlyMap<string, Release>,
 ): KernelNodeFacts {
-  const isOfNode = ({ node_id }: { node_id: string }) => node_id === row.id;
+  const assignments = of.assignments.get(row.id) ?? [];
+  const observations = of.observations.get(row.id) ?? [];
   return {
     id: row.id,
     environment,
@@ -172,10 +182,14 @@ function toFacts(
       row.accepted_epoch !== null && row.accepted_revision !== null
         ? { epoch: row.accepted_epoch, revision: row.accepted_revision }
         : null,
-    assignments: new Map(of.assignments.filter(isOfNode).map((each) => [each.module, toAssignment(each, releases)])),
-    observations: new Map(of.observations.filter(isOfNode).map((each) => [each.module, toObservation(each)])),
-    deaths: of.deaths.filter(isOfNode).map(toDeath),
+    assignments: new Map(assignments.map((each) => [each.module, toAssignment(each, releases)])),
+    observations: new Map(observations.map((each) => [each.module, toObservation(each)])),
+    deaths: (of.deaths.get(row.id) ?? []).map(toDeath),
   };
+}
+
+function nodeIdOf({ node_id }: { node_id: string }): string {
+  return node_id;
 }
 
 function toAssignment(row: AssignmentRow, releases: ReadonlyMap<string, Release>): NodeAssignment {

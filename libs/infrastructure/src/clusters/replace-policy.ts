@@ -33,8 +33,7 @@ export function replacePolicy(
 
 /** What a freeze has held so far counts for no bake and no deadline, also when it is not in the policy any more. */
 async function keepFrozenTimes(manager: EntityManager, environment: EnvironmentName, { freeze = [] }: Policy) {
-  const holding = freeze.filter(({ runningRollouts }) => runningRollouts === 'hold');
-  if (holding.length === 0) return;
+  if (!freeze.some(({ runningRollouts }) => runningRollouts === 'hold')) return;
   const now = await readClock(manager);
   const held = await manager.query<{ id: string; created_at: Date; pauses: ListeningGap[] }[]>(
     `SELECT id, created_at, pauses FROM hotswap.deployment WHERE break_glass IS NULL AND id IN (${unfinishedIn})`,
@@ -42,7 +41,7 @@ async function keepFrozenTimes(manager: EntityManager, environment: EnvironmentN
   );
   for (const { id, created_at, pauses } of held) {
     const isNew = (time: ListeningGap) => !pauses.some(({ from, to }) => from === time.from && to === time.to);
-    const times = frozenTimes(holding, created_at.getTime(), now).filter(isNew);
+    const times = frozenTimes(freeze, created_at.getTime(), now, 'hold').filter(isNew);
     if (times.length === 0) continue;
     await manager.query('UPDATE hotswap.deployment SET pauses = pauses || $2::jsonb WHERE id = $1', [
       id,

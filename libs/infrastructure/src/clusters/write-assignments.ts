@@ -1,5 +1,5 @@
 import type { ModuleAssignment, NodeDocument, ProbeOrder } from '@hotswap/agent-protocol';
-import type { PlannedNode, Policy, Release } from '@hotswap/domain';
+import { warmSecondsOf, type PlannedNode, type Policy, type Release } from '@hotswap/domain';
 import type { EntityManager } from 'typeorm';
 import { loadReleases, saveReleases } from '../releases.js';
 
@@ -23,6 +23,35 @@ export async function writeAssignments(manager: EntityManager, plans: readonly P
   await advanceDocuments(manager, [...new Set(written.map(({ node_id }) => node_id))]);
   return written.length;
 }
+
+/**
+ * To be called when stages of the module have ended in these environments: nodes kept the way back started for as long as a deployment held the module
+ * there, and where none does any more their next document says the policy's time.
+ */
+export async function endHolding(
+  manager: EntityManager,
+  module: string,
+  environments: readonly string[],
+): Promise<void> {
+  const nodes = await manager.query<{ id: string }[]>(
+    `SELECT node.id FROM hotswap.node
+     JOIN hotswap.node_assignment AS assignment ON node_id = node.id
+     WHERE environment = ANY($1) AND module = $2 AND cardinality(warm) > 0 AND decommissioned_at IS NULL AND NOT ${isHeld}
+     ORDER BY node.id
+     FOR NO KEY UPDATE OF node`,
+    [environments, module],
+  );
+  await advanceDocuments(
+    manager,
+    nodes.map(({ id }) => id),
+  );
+}
+
+/** Whether a deployment holds the `assignment`'s module in the `node`'s environment: what `findUnfinished` finds. */
+const isHeld = `EXISTS (
+  SELECT FROM hotswap.deployment_stage AS stage
+  WHERE stage.environment = node.environment AND stage.module = assignment.module AND stage.name IN ('Deploy', 'Validate')
+    AND stage.status IN ('Pending', 'Running', 'Waiting', 'RollingBack'))`;
 
 /** In the order of their ids, so that two writers never wait for each other. */
 export async function lockNodes(manager: EntityManager, nodeIds: readonly string[]): Promise<void> {
@@ -102,11 +131,13 @@ interface AssignmentRow {
   warm: string[];
   fallback: string | null;
   traceparent: string | null;
+  is_held: boolean;
 }
 
 const selectAssignments = `
-  SELECT node_id, module, active, candidate, candidate_percent, twin, probe, warm, fallback, traceparent
-  FROM hotswap.node_assignment
+  SELECT node_id, module, active, candidate, candidate_percent, twin, probe, warm, fallback, traceparent, ${isHeld} AS is_held
+  FROM hotswap.node_assignment AS assignment
+  JOIN hotswap.node ON node.id = node_id
   WHERE node_id = ANY($1)
   ORDER BY node_id, module`;
 
@@ -135,7 +166,7 @@ function toRow({ nodeId, module, plan, traceparent }: PlannedModule) {
 
 function toModuleAssignment(
   row: AssignmentRow,
-  { warmSeconds, drainSeconds }: Policy,
+  policy: Policy,
   releases: ReadonlyMap<string, Release>,
 ): ModuleAssignment {
   const find = (digest: string | null) => (digest === null ? null : (releases.get(digest) ?? null));
@@ -148,7 +179,7 @@ function toModuleAssignment(
     ...(row.probe && { probe: row.probe }),
     warm: row.warm.flatMap((digest) => releases.get(digest) ?? []),
     fallback: find(row.fallback),
-    policy: { warmSeconds, drainSeconds },
+    policy: { warmSeconds: warmSecondsOf(policy, row.is_held), drainSeconds: policy.drainSeconds },
     traceparent: row.traceparent,
   };
 }

@@ -146,36 +146,15 @@ const runningModules: View = {
     WHERE record.release IS NOT NULL OR record.owner_stage_id IS NOT NULL`,
 };
 
-const nodes: View = {
-  name: 'nodes',
-  comment: 'Every node that was not decommissioned, as the control plane judges it now.',
-  columns: {
-    id: 'The id that the node chose.',
-    environment: 'Environment that it belongs to.',
-    state: 'Starting, Ready, LameDuck, Draining, Gone, or Lost: silent for 15 s while the control plane listened.',
-    is_healthy:
-      'Ready, and runs what its environment is to run; it said so since the control plane last began to listen.',
-    modules: 'What it says it runs, as module@version.',
-    failed_modules: 'Modules whose wanted release it could not make run.',
-    silent_seconds: 'Since its last heartbeat, without the times when no control plane listened.',
-    last_heartbeat_at: 'When it last reported.',
-    control_plane_beat_at: 'When the control plane last listened; with no beat for 5 s nobody is judged.',
-    reported_state: 'What it last said its state is.',
-    hostname: 'Machine that it runs on.',
-    address: 'Where it takes requests.',
-    zone: 'Failure zone, where it has one.',
-    pid: 'Process id on that machine.',
-    boot_id: 'New with every start of its process.',
-    kernel_version: 'Version of the node itself.',
-    joined_at: 'When this boot joined.',
-  },
-  select: `
+/** `isElsewhere`: whether a node does not run what a `record` says, by what it says of itself (`seen`). */
+export function selectNodes(isElsewhere: string): string {
+  return `
     SELECT node.id, node.environment, current.state,
       current.state = 'Ready' AND silence.is_heard AND NOT EXISTS (
         SELECT FROM hotswap.environment_release AS record
         LEFT JOIN hotswap.node_observation AS seen ON seen.node_id = node.id AND seen.module = record.module
-        WHERE record.environment = node.environment AND record.owner_stage_id IS NULL AND record.release IS NOT NULL
-          AND seen.active IS DISTINCT FROM record.release) AS is_healthy,
+        WHERE record.environment = node.environment AND record.owner_stage_id IS NULL
+          AND (${isElsewhere})) AS is_healthy,
       ARRAY(
         SELECT seen.module || '@' || release.version
         FROM hotswap.node_observation AS seen
@@ -199,7 +178,33 @@ const nodes: View = {
     JOIN hotswap.node_silence AS silence ON silence.node_id = node.id
     CROSS JOIN LATERAL (SELECT CASE WHEN silence.is_lost THEN 'Lost' ELSE node.reported_state END AS state) AS current
     LEFT JOIN hotswap.control_plane_beat AS beat ON true
-    WHERE node.decommissioned_at IS NULL`,
+    WHERE node.decommissioned_at IS NULL`;
+}
+
+const nodes: View = {
+  name: 'nodes',
+  comment: 'Every node that was not decommissioned, as the control plane judges it now.',
+  columns: {
+    id: 'The id that the node chose.',
+    environment: 'Environment that it belongs to.',
+    state: 'Starting, Ready, LameDuck, Draining, Gone, or Lost: silent for 15 s while the control plane listened.',
+    is_healthy:
+      'Ready, and runs what its environment is to run; it said so since the control plane last began to listen.',
+    modules: 'What it says it runs, as module@version.',
+    failed_modules: 'Modules whose wanted release it could not make run.',
+    silent_seconds: 'Since its last heartbeat, without the times when no control plane listened.',
+    last_heartbeat_at: 'When it last reported.',
+    control_plane_beat_at: 'When the control plane last listened; with no beat for 5 s nobody is judged.',
+    reported_state: 'What it last said its state is.',
+    hostname: 'Machine that it runs on.',
+    address: 'Where it takes requests.',
+    zone: 'Failure zone, where it has one.',
+    pid: 'Process id on that machine.',
+    boot_id: 'New with every start of its process.',
+    kernel_version: 'Version of the node itself.',
+    joined_at: 'When this boot joined.',
+  },
+  select: selectNodes('record.release IS NOT NULL AND seen.active IS DISTINCT FROM record.release'),
 };
 
 const clusters: View = {

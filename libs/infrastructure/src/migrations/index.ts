@@ -10,6 +10,7 @@ import { WithdrawAndDrain1764000000050 } from './1764000000050-withdraw-and-drai
 import { KeepWaysBack1764000000060 } from './1764000000060-keep-ways-back.js';
 import { FreezeAndRetry1764000000070 } from './1764000000070-freeze-and-retry.js';
 import { KeepProbes1764000000080 } from './1764000000080-keep-probes.js';
+import { CountUnloadingNodes1764000000160 } from './1764000000160-count-unloading-nodes.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -25,4 +26,5 @@ export const migrations = [
   KeepWaysBack1764000000060,
   FreezeAndRetry1764000000070,
   KeepProbes1764000000080,
+  CountUnloadingNodes1764000000160,
 ];

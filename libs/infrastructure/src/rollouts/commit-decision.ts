@@ -5,10 +5,10 @@ import {
   type PipelineDecision,
   type Release,
 } from '@hotswap/domain';
-import { changesSomething, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
+import { changesSomething, environmentsEnded, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
 import { Logger } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { writeAssignments } from '../clusters/write-assignments.js';
+import { endHolding, writeAssignments } from '../clusters/write-assignments.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { isConflictOn } from '../database/postgres-error.js';
 import { saveReleases } from '../releases.js';
@@ -57,6 +57,8 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   if (isChange) await keepExposure(manager, view.deployment.id);
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
   await writeAssignments(manager, toPlans(view, decision));
+  const ended = environmentsEnded(view, decision);
+  if (ended.length > 0) await endHolding(manager, view.deployment.module, ended);
   await requestEvidence(manager, decision);
   if (!(await writeAnalysis(manager, view, decision))) throw new Abandoned<CommitOutcome>('superseded');
   const decidedAt = await keepDecision(manager, view, decision, isChange);

@@ -6,6 +6,7 @@ import {
   type DeploymentView,
   type PipelineDecision,
   type Reason,
+  thawedAfter,
   type Stage,
 } from '@hotswap/domain';
 import { advance, completeStage, hold } from './stage-decision.js';
@@ -14,12 +15,14 @@ const approvalHours = 24;
 /** A verdict wakes the loop; what else may end the wait (the version is withdrawn) is seen by then. */
 const lookAgainMilliseconds = 15_000;
 
-/** Approval: waits for as many people's word as the environment's policy asks for, at most a day. */
+/** Approval: waits for as many people's word as the environment's policy asks for, at most a day; frozen times, as they were known when it was asked for, are none of it. */
 export function decideApproval(view: DeploymentView, stage: Stage): PipelineDecision | { fails: Reason } {
   const { approval, environment } = stage;
   if (!approval) {
-    const expiresAt = view.now + approvalHours * 3_600_000;
-    const required = environmentOf(view).policy.approval?.required ?? 1;
+    const { policy } = environmentOf(view);
+    const freezes = view.deployment.breakGlass ? [] : (policy.freeze ?? []);
+    const expiresAt = thawedAfter(freezes, view.now, approvalHours * 3_600_000);
+    const required = policy.approval?.required ?? 1;
     const asked: Approval = { requestedAt: view.now, expiresAt, required, approvals: [], verdict: null };
     const because = awaiting(stage, asked);
     return {

@@ -3,6 +3,8 @@ import {
   findFreeze,
   isoInstant,
   reason,
+  standingStill,
+  withWait,
   type ActiveFreeze,
   type Decision,
   type DeploymentView,
@@ -40,10 +42,12 @@ export function askUnderFreeze(
   view: RolloutView,
   { runningRollouts, because }: Frozen,
 ): { found: Decision; heldBy: Reason | null } {
-  const found = decide({ ...view, isPaused: view.isPaused || runningRollouts === 'hold' });
-  if (runningRollouts === 'hold') return { found, heldBy: because };
+  const wait = view.waiting ?? null;
+  if (runningRollouts === 'hold')
+    return { found: decide({ ...view, isPaused: true }), heldBy: withWait(because, standingStill(wait)) };
+  const found = decide({ ...view, isFrozen: true });
   if (!beginsStep(found, view.progress)) return { found, heldBy: null };
-  return { found: decide({ ...view, isPaused: true }), heldBy: because };
+  return { found: decide({ ...view, isPaused: true }), heldBy: withWait(because, wait) };
 }
 
 function beginsStep(decision: Decision, progress: Progress | null): boolean {

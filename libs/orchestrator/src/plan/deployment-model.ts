@@ -25,6 +25,8 @@ export const nodeSeconds = 2;
 
 interface ModelledNode {
   facts: KernelNodeFacts;
+  /** Silent ones stay silent. */
+  readonly isLive: boolean;
   /** When it will say that it does what it was asked; null: it says so, or is not there to. */
   confirmsAt: Instant | null;
 }
@@ -167,16 +169,14 @@ export class DeploymentModel {
     { cluster, record, ...rest }: PlannedEnvironment,
     load: MeasuredLoad | undefined,
   ): ModelledEnvironment {
-    const live = new Set(cluster.live.map(({ id }) => id));
+    const live = new Set(cluster.live);
     const { module } = this.deployment;
     const nodes = cluster.nodes.map((node) => {
       const active = node.assignment(module)?.active;
+      const isLive = live.has(node);
       const isOnItsWay =
-        live.has(node.id) &&
-        node.assignment(module) &&
-        !node.confirms(module) &&
-        !(active && node.failureOf(module, active));
-      return { facts: node.facts, confirmsAt: isOnItsWay ? this.now + nodeSeconds * second : null };
+        isLive && node.assignment(module) && !node.confirms(module) && !(active && node.failureOf(module, active));
+      return { facts: node.facts, isLive, confirmsAt: isOnItsWay ? this.now + nodeSeconds * second : null };
     });
     // Whoever owns the environment now is over, or is asked to make room, before this deployment begins.
     return {
@@ -195,9 +195,8 @@ export class DeploymentModel {
   }
 
   private clusterOf({ cluster, nodes, record }: ModelledEnvironment): EnvironmentCluster {
-    const live = new Set(cluster.live.map(({ id }) => id));
     const heard = nodes.map(
-      ({ facts }) => new KernelNode(live.has(facts.id) ? { ...facts, lastHeartbeatAt: this.now } : facts),
+      ({ facts, isLive }) => new KernelNode(isLive ? { ...facts, lastHeartbeatAt: this.now } : facts),
     );
     const listening = { ...cluster.listening, beatAt: this.now };
     return new EnvironmentCluster(cluster.environment, heard, [record], this.now, listening);
@@ -222,8 +221,7 @@ export class DeploymentModel {
     const epoch = Math.max(1, node.facts.accepted?.epoch ?? 0, node.facts.assignments.get(module)?.epoch ?? 0);
     const assignment: NodeAssignment = { ...plan, epoch, revision: ++this.documentRevision };
     node.facts = { ...node.facts, assignments: new Map([...node.facts.assignments, [module, assignment]]) };
-    const isLive = environment.cluster.live.some(({ id }) => id === nodeId);
-    node.confirmsAt = isLive ? this.now + nodeSeconds * second : null;
+    node.confirmsAt = node.isLive ? this.now + nodeSeconds * second : null;
   }
 
   private confirm(node: ModelledNode): void {

@@ -23,13 +23,20 @@ import { planDeployment, type Course } from './plan-deployment.js';
 /** The traffic of so many seconds counts. */
 const windowSeconds = 300;
 const turnMilliseconds = 10;
+/** Plans of this process at once: they share its one thread with everything else. */
+const planCountMax = 4;
 
+/** `too-many-plans`: so many are being made already. `abandoned`: nobody waited for it any more. */
 export type PlanOutcome =
-  { kind: 'planned'; plan: DeploymentPlan } | { kind: 'module-not-found' | 'version-not-found' };
+  | { kind: 'planned'; plan: DeploymentPlan }
+  | { kind: 'module-not-found' | 'version-not-found' }
+  | { kind: 'too-many-plans' | 'abandoned' };
 
 /** Tells what a deployment would do, by the pipeline's own decisions. Writes nothing. */
 @Injectable()
 export class DeploymentPlanner {
+  private underWay = 0;
+
   constructor(
     private readonly plans: PlanStore,
     private readonly metrics: MetricStore,
@@ -38,23 +45,35 @@ export class DeploymentPlanner {
     private readonly pipeline: DeploymentPipeline,
   ) {}
 
-  async plan(wanted: PlannedDeployment): Promise<PlanOutcome> {
+  /** `signal`: aborted when nobody waits for it any more; it stops before its next decision. */
+  async plan(wanted: PlannedDeployment, signal: AbortSignal): Promise<PlanOutcome> {
+    if (this.underWay >= planCountMax) return { kind: 'too-many-plans' };
+    this.underWay++;
+    try {
+      return await this.make(wanted, signal);
+    } finally {
+      this.underWay--;
+    }
+  }
+
+  private async make(wanted: PlannedDeployment, signal: AbortSignal): Promise<PlanOutcome> {
     const outcome = await this.plans.load(wanted);
     if (outcome.kind !== 'found') return outcome;
     const { situation } = outcome;
     const { artifact, revision } = situation;
     const refusal = findRefusal(wanted, situation) ?? (await this.verify(wanted, situation));
-    const course = refusal ? refused(wanted, situation, refusal) : await this.run(wanted, situation);
-    return { kind: 'planned', plan: { revision, artifact, ...course } };
+    const course = refusal ? refused(wanted, situation, refusal) : await this.run(wanted, situation, signal);
+    return course ? { kind: 'planned', plan: { revision, artifact, ...course } } : { kind: 'abandoned' };
   }
 
-  private async run(wanted: PlannedDeployment, situation: Situation): Promise<Course> {
+  private async run(wanted: PlannedDeployment, situation: Situation, signal: AbortSignal): Promise<Course | null> {
     const { now, environments } = situation;
     const stages = stagesOf(wanted, situation);
     const deployment = draft(wanted, situation);
     const loads = await this.measure(wanted);
-    const course = await untilDone(planDeployment(this.pipeline, { now, deployment, stages, environments, loads }));
-    return { ...course, gates: [...awaited(situation), ...course.gates] };
+    const subject = { now, deployment, stages, environments, loads };
+    const course = await untilDone(planDeployment(this.pipeline, subject), signal);
+    return course && { ...course, gates: [...awaited(situation), ...course.gates] };
   }
 
   private async verify(
@@ -86,10 +105,11 @@ export class DeploymentPlanner {
   }
 }
 
-/** A plan of many nodes takes seconds: other requests have their turn meanwhile. */
-async function untilDone<T>(work: Generator<void, T>): Promise<T> {
+/** A plan of many nodes takes seconds: other requests have their turn meanwhile. Null: it was not waited for. */
+async function untilDone<T>(work: Generator<void, T>, signal: AbortSignal): Promise<T | null> {
   let since = performance.now();
   for (;;) {
+    if (signal.aborted) return null;
     const turn = work.next();
     if (turn.done) return turn.value;
     if (performance.now() - since < turnMilliseconds) continue;

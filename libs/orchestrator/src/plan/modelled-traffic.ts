@@ -18,7 +18,10 @@ export interface MeasuredLoad {
 }
 
 /** A node's requests go to stable, the target and stable's twin in these shares. */
-type Shares = Record<'S' | 'C' | 'T', number>;
+type Shares = Record<Arm, number>;
+type Arm = 'S' | 'C' | 'T';
+/** Parts of requests and failures that did not make a whole one yet. */
+type Owed = Record<Arm, { requests: number; failures: number }>;
 
 /**
  * The traffic of a rollout whose target behaves as stable does: the measured requests, spread evenly over the live nodes and given to releases as
@@ -28,9 +31,17 @@ export class ModelledTraffic {
   private target = { requests: 0, failures: 0 };
   private stable = { requests: 0, failures: 0 };
   private blocks: ClosedBlock[] = [];
-  private readonly owed = new Map<string, number>();
+  private readonly owed = new Map<string, Owed>();
+  /** How requests are spread over the latency buckets. */
+  private readonly latencyShares: readonly number[];
+  /** By number of requests: nodes with equally many have the same. */
+  private latencies = new Map<number, readonly number[]>();
 
-  constructor(private readonly load: MeasuredLoad | null) {}
+  constructor(private readonly load: MeasuredLoad | null) {
+    const latency = load?.latency ?? [];
+    const total = latency.reduce((sum, each) => sum + each, 0);
+    this.latencyShares = latency.map((each) => (total === 0 ? 0 : each / total));
+  }
 
   /** What a rollout's strategy is shown. */
   get sums(): RolloutTraffic {
@@ -56,16 +67,18 @@ export class ModelledTraffic {
   pass(nodes: readonly KernelNode[], target: Release, from: number, to: number): void {
     if (!this.load || this.load.requestsPerSecond <= 0 || nodes.length === 0) return;
     const requests = (this.load.requestsPerSecond * (to - from)) / second / nodes.length;
+    this.latencies = new Map();
     this.blocks.push({ at: to, nodes: nodes.map((node) => this.sample(node, target, requests)) });
   }
 
   private sample(node: KernelNode, target: Release, requests: number): NodeSample {
     const shares = sharesOf(node, target);
+    const owed = this.owedTo(node);
     const arms: NodeSample['arms'] = {};
     for (const arm of ['S', 'C', 'T'] as const) {
       if (shares[arm] === 0) continue;
-      const count = this.whole(`${node.id}/${arm}/requests`, requests * shares[arm]);
-      const errors = this.whole(`${node.id}/${arm}/errors`, count * (this.load?.errorRate ?? 0));
+      const count = takeWhole(owed[arm], 'requests', requests * shares[arm]);
+      const errors = takeWhole(owed[arm], 'failures', count * (this.load?.errorRate ?? 0));
       const sum = arm === 'C' ? this.target : this.stable;
       sum.requests += count;
       sum.failures += errors;
@@ -74,18 +87,29 @@ export class ModelledTraffic {
     return { id: node.id, arms };
   }
 
-  private latencyOf(count: number): number[] {
-    const { latency } = this.load ?? { latency: [] };
-    const total = latency.reduce((sum, each) => sum + each, 0);
-    return latency.map((each) => (total === 0 ? 0 : (each * count) / total));
+  private latencyOf(count: number): readonly number[] {
+    const known = this.latencies.get(count);
+    if (known) return known;
+    const latency = this.latencyShares.map((share) => share * count);
+    this.latencies.set(count, latency);
+    return latency;
   }
 
-  private whole(key: string, amount: number): number {
-    const owed = (this.owed.get(key) ?? 0) + amount;
-    const whole = Math.floor(owed + 1e-9);
-    this.owed.set(key, owed - whole);
-    return whole;
+  private owedTo({ id }: KernelNode): Owed {
+    const known = this.owed.get(id);
+    if (known) return known;
+    const nothing = () => ({ requests: 0, failures: 0 });
+    const owed = { S: nothing(), C: nothing(), T: nothing() };
+    this.owed.set(id, owed);
+    return owed;
   }
+}
+
+function takeWhole(owed: Owed[Arm], of: keyof Owed[Arm], amount: number): number {
+  const sum = owed[of] + amount;
+  const whole = Math.floor(sum + 1e-9);
+  owed[of] = sum - whole;
+  return whole;
 }
 
 function sharesOf(node: KernelNode, target: Release): Shares {

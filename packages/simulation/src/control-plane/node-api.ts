@@ -8,11 +8,14 @@ import {
 } from '@hotswap/agent-protocol';
 import { ControlPlaneError } from '@hotswap/node-agent';
 import type { NodeRegistry } from '@hotswap/orchestrator';
+import { Logger } from '@nestjs/common';
 import type { Network } from '../runtime/network.js';
 import type { SimulatedProcess } from '../runtime/simulated-process.js';
 
 const passMilliseconds = 1_000;
 const pingMilliseconds = 10_000;
+
+const logger = new Logger('Streams');
 
 interface StreamEnds {
   /** Null is a ping. */
@@ -147,6 +150,8 @@ export class NodeApi {
     this.write(stream, null);
     const document = await this.nodes.document(stream.nodeId).catch(() => null);
     if (!document || isDeepStrictEqual(document, stream.sent)) return;
+    if (stream.sent && compareDocuments(document, stream.sent) <= 0)
+      logger.warn(`The stream of ${stream.nodeId} had sent this revision, or a later one, with other content`);
     this.write(stream, document);
     stream.sent = document;
   }

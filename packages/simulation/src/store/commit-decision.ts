@@ -5,7 +5,8 @@ import {
   type PipelineDecision,
   type StageChange,
 } from '@hotswap/domain';
-import { changesSomething, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
+import { changesSomething, environmentsEnded, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
+import { Logger } from '@nestjs/common';
 import { findOtherUnfinished } from './deployment-rows.js';
 import {
   Abandoned,
@@ -16,8 +17,10 @@ import {
   type Writer,
 } from './memory-database.js';
 import { evidenceKey } from './memory-evidence-store.js';
-import { writeAssignments } from './write-assignments.js';
+import { endHolding, writeAssignments } from './write-assignments.js';
 import { appendEvents } from './append-events.js';
+
+const logger = new Logger('Rollouts');
 
 /** See the port. */
 export function commitDecision(
@@ -25,8 +28,12 @@ export function commitDecision(
   view: DeploymentView,
   decision: PipelineDecision,
 ): 'committed' | 'superseded' {
+  const isOfBefore = database.restoredAt !== null && view.now < database.restoredAt;
+  const isUnmoved = database.tables.deployments.get(view.deployment.id)?.revision === view.deployment.revision;
   const outcome = database.transaction((writer) => write(writer, view, decision));
   if (outcome === 'superseded') {
+    if (isOfBefore && isUnmoved)
+      logger.warn(`Deployment ${view.deployment.id.slice(-4)}: a look from before a restore meets its revision again`);
     releaseClaim(database, view);
     return outcome;
   }
@@ -48,6 +55,7 @@ function write(writer: Writer, view: DeploymentView, decision: PipelineDecision)
     writer,
     decision.assign.map((planned) => ({ ...planned, module, traceparent })),
   );
+  endHolding(writer, module, environmentsEnded(view, decision));
   requestEvidence(writer, decision);
   writeAnalysis(writer, view, decision);
   keepDecision(writer, view, decision, isChange);

@@ -56,7 +56,7 @@ export function findUnfinished(
   { stages }: Tables,
   module: string,
   environments: readonly EnvironmentName[],
-  exceptId: string,
+  exceptId: string | null = null,
 ): string | null {
   const holder = [...stages.values()].find(
     (stage) =>

@@ -182,6 +182,8 @@ export class MemoryDatabase {
   readonly traffic = new Map<string, TrafficRow[]>();
   readonly blocks = new Map<string, { at: Instant; rows: TrafficRow[] }[]>();
   packedUntil = -1;
+  /** Null: never. */
+  restoredAt: Instant | null = null;
   private readonly wakeUps = new Set<() => void>();
   private idCount = 0;
 
@@ -210,6 +212,7 @@ export class MemoryDatabase {
   /** As a replica that is promoted, or a backup: what was committed since is lost. */
   restore(tables: Tables): void {
     this.tables = tables;
+    this.restoredAt = this.now();
   }
 
   /** In order, and never given twice, not even after a restore. */

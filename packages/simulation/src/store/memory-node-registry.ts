@@ -7,9 +7,12 @@ import {
 } from '@hotswap/agent-protocol';
 import type { BootDeath, Instant, ModuleObservation } from '@hotswap/domain';
 import { NodeRegistry, type JoinOutcome, type ReportOutcome } from '@hotswap/orchestrator';
+import { Logger } from '@nestjs/common';
 import type { MemoryDatabase, NodeRow, Writer } from './memory-database.js';
 import { keepTraffic } from './traffic.js';
 import { composeDocument } from './write-assignments.js';
+
+const logger = new Logger('Nodes');
 
 /** Processes that ended longer after they had activated a release say nothing about it. */
 const deathMillisecondsMax = 300_000;
@@ -50,7 +53,11 @@ export class MemoryNodeRegistry extends NodeRegistry {
     const node = this.row(nodeId);
     if (!node) return 'unknown-node';
     if (node.isDecommissioned) return 'decommissioned';
-    if (node.bootId !== report.bootId) return isLaterBoot(report.bootId, node.bootId) ? 'unknown-node' : 'fenced';
+    if (node.bootId !== report.bootId) {
+      if (!isLaterBoot(report.bootId, node.bootId)) return 'fenced';
+      logger.warn(`Node ${nodeId} was started after what this database knows of it`);
+      return 'unknown-node';
+    }
     if (node.reportSequence >= report.sequence) return 'repeated';
     const isAhead = this.database.transaction((writer) => {
       if (node.reportedState !== report.state) bumpMembership(writer, node.environment);
@@ -68,6 +75,7 @@ export class MemoryNodeRegistry extends NodeRegistry {
       const order = compareDocuments(accepted, node.document);
       if (order < 0 || (order === 0 && !diverged)) return false;
       adoptEpoch(writer, accepted.epoch);
+      if (order === 0) logger.warn(`Node ${nodeId} has accepted a revision of this database with other content`);
       return true;
     });
     keepTraffic(this.database, nodeId, node.environment, report);

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ModuleAssignment, NodeDocument } from '@hotswap/agent-protocol';
-import type { NodePlan, PlannedNode } from '@hotswap/domain';
+import { warmSecondsOf, type EnvironmentName, type NodePlan, type PlannedNode } from '@hotswap/domain';
+import { findUnfinished } from './deployment-rows.js';
 import type { AssignmentRow, NodeRow, Tables, Writer } from './memory-database.js';
 
 export interface PlannedModule extends PlannedNode {
@@ -35,16 +36,30 @@ export function writeAssignments(writer: Writer, plans: readonly PlannedModule[]
   return written;
 }
 
+/** Where stages of the module have ended: nodes whose way back no deployment holds any more are told the policy's time. */
+export function endHolding(writer: Writer, module: string, environments: readonly EnvironmentName[]): void {
+  for (const node of writer.read.nodes.values()) {
+    const isKept = environments.includes(node.environment) && node.assignments.get(module)?.warm.length;
+    if (!isKept || node.isDecommissioned || isHeld(writer.read, node, module)) continue;
+    const document = { ...node.document, revision: node.document.revision + 1 };
+    writer.set('nodes', node.id, { ...node, document });
+    composeDocument(writer, node.id);
+  }
+}
+
+function isHeld(tables: Tables, { environment }: NodeRow, module: string): boolean {
+  return findUnfinished(tables, module, [environment]) !== null;
+}
+
 /** Composes a node's document at the (epoch, revision) in its row. */
 export function composeDocument(writer: Writer, nodeId: string): void {
   const node = writer.read.nodes.get(nodeId);
   if (node) writer.set('nodes', nodeId, { ...node, document: documentOf(writer.read, node) });
 }
 
-function documentOf({ environments }: Tables, node: NodeRow): NodeDocument {
-  const policy = environments.get(node.environment)?.policy;
+function documentOf(tables: Tables, node: NodeRow): NodeDocument {
+  const policy = tables.environments.get(node.environment)?.policy;
   if (!policy) throw new Error(node.environment);
-  const { warmSeconds, drainSeconds } = policy;
   const { epoch, revision } = node.document;
   const modules = [...node.assignments]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -61,7 +76,10 @@ function documentOf({ environments }: Tables, node: NodeRow): NodeDocument {
         ...(probe && { probe }),
         warm,
         fallback,
-        policy: { warmSeconds, drainSeconds },
+        policy: {
+          warmSeconds: warmSecondsOf(policy, isHeld(tables, node, module)),
+          drainSeconds: policy.drainSeconds,
+        },
         traceparent,
       }),
     );

@@ -1,0 +1,38 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sendProblem } from '../problem/problem.filter.js';
+import { Problem } from '../problem/problem.js';
+
+const signals = new WeakMap<FastifyRequest, AbortSignal>();
+
+/**
+ * Answers `deadline-exceeded` for a request that has no answer in time. Fastify's own `handlerTimeout` and `request.signal` end when the body was read
+ * (an IncomingMessage closes then), so no request with a body would have either. Streams have no deadline: they leave the framework's hands.
+ */
+export function keepDeadline(server: FastifyInstance, milliseconds: number): void {
+  server.addHook('onRequest', (request, reply, done) => {
+    const over = new AbortController();
+    signals.set(request, over.signal);
+    const timer = setTimeout(() => {
+      over.abort();
+      endLate(request, reply);
+    }, milliseconds);
+    reply.raw.on('close', () => {
+      clearTimeout(timer);
+      over.abort();
+    });
+    done();
+  });
+}
+
+/** Aborted once nobody waits for the answer any more: it was given, the client is gone, or its time is over. */
+export function endOf(request: FastifyRequest): AbortSignal {
+  const signal = signals.get(request);
+  if (!signal) throw new Error('The request came before its deadline was kept');
+  return signal;
+}
+
+function endLate(request: FastifyRequest, reply: FastifyReply): void {
+  if (reply.sent) return;
+  if (reply.raw.headersSent) reply.raw.destroy();
+  else sendProblem(reply, request, new Problem('deadline-exceeded', 'The request was not answered within its time'));
+}
