@@ -22,10 +22,11 @@ describe('A request', () => {
     ['without a body', { method: 'GET' }],
     ['whose body was read', withBody],
   ])('%s is answered at its deadline, and whoever works for it is told', async (_what, request) => {
-    let told: Promise<void> | null = null;
-    const url = await serve(100, (asked) => {
-      told = ended(endOf(asked));
-      return new Promise(() => undefined);
+    const { promise: told, resolve } = Promise.withResolvers<void>();
+    const url = await serve(100, async (asked) => {
+      await ended(endOf(asked));
+      resolve();
+      await new Promise(() => undefined);
     });
     const answer = await fetch(url, request);
     expect([answer.status, await answer.json()]).toEqual([503, expect.objectContaining({ code: 'deadline-exceeded' })]);
