@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Phase } from '../src/index.js';
-import { HostFixture } from './host-fixture.js';
+import { HostFixture, isAlive } from './host-fixture.js';
 
 let fixture: HostFixture;
 let phases: Phase[];
@@ -30,10 +30,15 @@ describe('The phases that are told', () => {
     const one = fixture.release('shop@1.0.0');
     const endless = `export default { fetch: () => new Response('x'), start() { console.log('starts'); return new Promise(() => {}); } };`;
     await fixture.reach(one);
-    fixture.apply(fixture.release('shop@2.0.0', endless));
+    const two = fixture.release('shop@2.0.0', endless);
+    fixture.apply(two);
     await fixture.until('it starts', () => fixture.logs.some(({ message }) => message === 'starts'));
+    await fixture.until('it has a process', () => typeof fixture.instance(two)?.pid === 'number');
+    const { pid } = fixture.instance(two)!;
     await fixture.reach(one);
-    await fixture.until('it has ended', () => fixture.report('shop').instances.length === 1);
-    expect(told().slice(3)).toEqual([['2.0.0', 'load', null]]);
+    await fixture.until('it has ended', () => !isAlive(pid!));
+    // Whatever its end has to tell is told by the time that another release is up.
+    await fixture.reach(fixture.release('shop@3.0.0'));
+    expect(told().filter(([version]) => version === '2.0.0')).toEqual([['2.0.0', 'load', null]]);
   });
 });
