@@ -283,7 +283,7 @@ describe('an approval by two', () => {
 describe('plans of many nodes', () => {
   it('are made a few at a time, and end when nobody waits for them any more', async () => {
     // Nodes enough that a plan for them, one after the other, takes far longer than this test waits.
-    const client = new pg.Client({ connectionString: postgres.url });
+    const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     await client.query(`
       INSERT INTO hotswap.node (id, environment, boot_id, pid, hostname, address, kernel_version, reported_state,
