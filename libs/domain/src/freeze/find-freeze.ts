@@ -12,8 +12,8 @@ export interface ActiveFreeze {
   until: Instant;
 }
 
-/** So far the windows that follow on one another are looked for, one time after the other; what freezes for ever ends nowhere. */
-const horizonsWeeks = [1, 15];
+/** So far the windows that follow on one another are looked for, at first and then; what freezes for ever ends nowhere. */
+const horizonsWeeks = [1, 16];
 const thawWeeksMax = 15;
 
 /** The freezes in force at a moment; null: none. */
@@ -64,8 +64,9 @@ export function thawedAfter(freezes: readonly Freeze[], from: Instant, milliseco
 function endOf(freezes: readonly Freeze[], until: Instant): Instant {
   let end = until;
   for (const weeks of horizonsWeeks) {
-    const horizon = end + weeks * weekMilliseconds;
-    for (const time of timesOf(freezes, end, horizon)) {
+    const horizon = until + weeks * weekMilliseconds;
+    for (const time of timesOf(freezes, until, horizon)) {
+      if (time.from > horizon) break;
       if (time.from > end) return end;
       end = Math.max(end, time.to);
     }
