@@ -231,6 +231,21 @@ it('works no window out twice, however often it is looked at', () => {
   calendar.mockRestore();
 });
 
+it('is the same at every look beside one that freezes until further notice', () => {
+  const notice = freeze('2026-01-01T00:00', '2099-01-01T00:00', 'UTC');
+  const strict = freeze('Friday 16:00', 'Monday 08:00', 'UTC', { runningRollouts: 'hold' });
+  const saturday = Date.parse('2026-11-28T12:00:00Z');
+  for (let weeks = 0; weeks < 120; weeks += weeks < 3 ? 1 : 13) {
+    const at = saturday + weeks * 7 * 24 * hour;
+    for (const moment of [at, at, at - 3 * 24 * hour])
+      expect([weeks, findFreeze([notice, strict], moment)?.runningRollouts]).toEqual([
+        weeks,
+        moment === at ? 'hold' : 'finish-step',
+      ]);
+    expect(frozenTimes([notice, strict], at - 7 * 24 * hour, at + hour, 'hold')).toHaveLength(2);
+  }
+});
+
 it('is in force at a moment exactly where its times say so, in any zone', () => {
   let frozen = 0;
   fc.assert(

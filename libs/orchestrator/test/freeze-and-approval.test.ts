@@ -171,6 +171,30 @@ describe('A frozen environment', () => {
     expect(world.deployment).toMatchObject({ status: 'Running', reason: { code: 'awaiting-promotion' } });
   });
 
+  it('counts for nothing after a pause in the same wait, and neither does the pause', async () => {
+    const world = new World({ stable: 'v1', target: 'v2', secondsPerPass: 60 });
+    const hour = 3_600_000;
+    const began = world.now;
+    freezeProduction(world, 41 * 60, 105 * 60, 'finish-step');
+    const { policyOf } = world;
+    world.policyOf = (policy) => {
+      const frozen = policyOf(policy);
+      const [step, ...rest] = frozen.canary.steps;
+      return { ...frozen, canary: { ...frozen.canary, steps: [{ ...step!, pause: true }, ...rest] } };
+    };
+    await run(world, () => world.now - began > 10 * hour);
+    expect(world.deployment).toMatchObject({ reason: { code: 'awaiting-promotion' } });
+    world.say({ pausedAt: world.now });
+    await run(world, () => world.now - began > 40 * hour);
+    world.say({ pauses: [{ from: world.deployment.pausedAt!, to: world.now }], pausedAt: null });
+    await run(world, () => world.now - began > 110 * hour);
+    expect(world.deployment).toMatchObject({ status: 'Running', reason: { code: 'awaiting-promotion' } });
+    await run(world);
+    expect(world.deployment).toMatchObject({ status: 'RolledBack', reason: { code: 'nobody-decided' } });
+    const waited = (world.now - began) / hour - 30 - 64;
+    expect([waited > 24, waited < 25]).toEqual([true, true]);
+  });
+
   it('does not hold who broke the glass, whose name goes into the decision', async () => {
     const world = new World({ stable: 'v1', target: 'v2' });
     freezeProduction(world, 0, 600, 'roll-back');

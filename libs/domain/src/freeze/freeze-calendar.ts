@@ -21,14 +21,17 @@ export const weekMilliseconds = 7 * dayMilliseconds;
 const firstMonday = -3 * dayMilliseconds;
 /** So far around what is asked for a calendar is worked out. */
 const aroundMilliseconds = weekMilliseconds;
+/** So far around what is asked for a calendar keeps what it had: looks ask for what has been and for what will be in turn. */
+const keptMilliseconds = 20 * weekMilliseconds;
 /** What is older is left out. */
 const weeksMax = 520;
 /** Clocks are set forward and back by less. */
 const clockChangeMax = dayMilliseconds;
 
-/** By the freezes as JSON: a policy is read anew at every look, and time zones are slow. The oldest goes first. */
-const calendars = new Map<string, Calendar>();
-const calendarCountMax = 32;
+/** By the freezes as JSON: a policy is read anew at every look, and time zones are slow. The oldest goes first, also of a policy's calendars. */
+const calendars = new Map<string, Calendar[]>();
+const policyCountMax = 32;
+const calendarCountMax = 4;
 const keys = new WeakMap<readonly Freeze[], string>();
 
 /** The times of freezes that touch `from`-`to`, and perhaps others around them, by when they begin. */
@@ -37,17 +40,27 @@ export function timesOf(freezes: readonly Freeze[], from: Instant, to: Instant):
   const key = keys.get(freezes) ?? JSON.stringify(freezes);
   keys.set(freezes, key);
   const known = calendars.get(key);
-  if (known && known.from <= from && to <= known.to) return known.times;
-  const calendar = makeCalendar(freezes, Math.min(from, known?.from ?? from), Math.max(to, known?.to ?? to));
+  const covering = known?.find((calendar) => calendar.from <= from && to <= calendar.to);
+  if (covering) return covering.times;
+  const neighbour = known?.find((calendar) => calendar.from <= to && from <= calendar.to);
+  const calendar = makeCalendar(freezes, from, to, neighbour);
   const [oldest] = calendars.keys();
-  if (!known && calendars.size >= calendarCountMax && oldest !== undefined) calendars.delete(oldest);
-  calendars.set(key, calendar);
+  if (!known && calendars.size >= policyCountMax && oldest !== undefined) calendars.delete(oldest);
+  const others = known?.filter((each) => each !== neighbour) ?? [];
+  calendars.set(key, [calendar, ...others].slice(0, calendarCountMax));
   return calendar.times;
 }
 
-function makeCalendar(freezes: readonly Freeze[], earliest: Instant, latest: Instant): Calendar {
-  const from = earliest - aroundMilliseconds;
-  const to = latest + aroundMilliseconds;
+/** With what a calendar that overlaps it had, as far as that is not far away. */
+function makeCalendar(
+  freezes: readonly Freeze[],
+  earliest: Instant,
+  latest: Instant,
+  { from: knownFrom, to: knownTo }: Pick<Calendar, 'from' | 'to'> = { from: earliest, to: latest },
+): Calendar {
+  const to = Math.max(latest + aroundMilliseconds, Math.min(knownTo, latest + keptMilliseconds));
+  const wished = Math.min(earliest - aroundMilliseconds, Math.max(knownFrom, earliest - keptMilliseconds));
+  const from = Math.max(wished, to - weeksMax * weekMilliseconds);
   const times = freezes.flatMap((freeze) => occurrences(freeze, from, to)).sort((a, b) => a.from - b.from);
   return { from, to, times };
 }
@@ -57,7 +70,7 @@ function occurrences(freeze: Freeze, from: Instant, to: Instant): FrozenTime[] {
   const earliest = localTimeOf(from, timeZone) - clockChangeMax;
   const latest = localTimeOf(to, timeZone) + clockChangeMax;
   const last = mondayOf(latest);
-  const first = Math.max(mondayOf(earliest) - weekMilliseconds, last - weeksMax * weekMilliseconds);
+  const first = mondayOf(earliest) - weekMilliseconds;
   return windows.flatMap((window) => {
     const { kind, from: begin, to: end } = parseWindow(window);
     if (kind === 'once') return [toTime(freeze, begin, end)];

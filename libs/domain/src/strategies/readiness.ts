@@ -15,7 +15,7 @@ export function hold(view: RolloutView, because: Reason): Decision {
 
 /**
  * Holds for something whose beginning nothing else tells: it is kept in the deployment's reason. After so many seconds, of which only those count in which the
- * rollout was neither paused nor unheard, `exit` decides.
+ * rollout was neither paused nor unheard, nor the wait suspended by a freeze, `exit` decides.
  */
 export function holdFor(
   view: RolloutView,
@@ -24,7 +24,7 @@ export function holdFor(
   exit: (because: Reason) => Decision,
   wait: Wait = beginningOf(view, because.code),
 ): Decision {
-  const waitedMilliseconds = elapsed(view, wait.since);
+  const waitedMilliseconds = elapsed(view, wait.since) - (wait.frozenMilliseconds ?? 0);
   const untilAt = isoInstant(view.cluster.now + seconds * second - waitedMilliseconds);
   const { code, message, data } = because;
   const timed = withWait(reason(code, message, { ...data, waitedMilliseconds, untilAt }), wait);
@@ -34,8 +34,13 @@ export function holdFor(
 /** Holds for a person, a day at most; then the target goes back. Frozen time is none of that day: nothing that people say moves anything in it. */
 export function holdForPerson(view: RolloutView, because: Reason): Decision {
   const { now } = view.cluster;
-  const { code, since, frozenAt = now } = beginningOf(view, because.code);
-  const wait = { code, since: since + now - frozenAt, ...(view.isFrozen && { frozenAt: now }) };
+  const { code, since, frozenMilliseconds = 0, frozenAt = now } = beginningOf(view, because.code);
+  const wait = {
+    code,
+    since,
+    frozenMilliseconds: frozenMilliseconds + elapsed(view, frozenAt),
+    frozenAt: view.isFrozen ? now : undefined,
+  };
   const giveUp = ({ message, data }: Reason): Decision => ({
     kind: 'roll-back',
     because: reason('nobody-decided', `Nobody decided within ${personHours} h: ${message}`, {
