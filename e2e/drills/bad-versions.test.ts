@@ -109,7 +109,7 @@ describe('A bad version', () => {
 
     it('in the middle goes back where nodes could not fetch it', async () => {
       const { digest } = await publishVersion(cluster, { version: '3.2.1' });
-      await changePolicy(cluster, 'QA', { progressDeadlineSeconds: 5, rolling: { minimumReadySeconds: 4 } });
+      await changePolicy(cluster, 'QA', { progressDeadlineSeconds: 5, rolling: { minimumReadySeconds: 20 } });
       const seen = await underLoad(await cluster.addresses('QA'), async () => {
         const id = await deploy(cluster, '3.2.1', 'Production');
         await waitForStep(cluster, id, 'QA', 1);

@@ -107,6 +107,7 @@ describe('the ops views', () => {
     });
     expect(await rowsOf('nodes')).toMatchObject([{ id: 'a', is_healthy: false }]);
     expect(await rowsOf('clusters', "WHERE environment = 'Development'")).toMatchObject([{ status: 'Progressing' }]);
+    await world.clock.beat();
     await world.nodes.report('a', report('a-boot', 2));
     expect(await rowsOf('nodes')).toMatchObject([{ id: 'a', is_healthy: true }]);
     expect(await rowsOf('clusters', "WHERE environment = 'Development'")).toMatchObject([{ status: 'Healthy' }]);

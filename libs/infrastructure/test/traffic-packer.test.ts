@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { beginAnalysis, standardParameters, type AnalysisMemory } from '@hotswap/domain';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { PostgresTrafficPacker } from '../src/metrics/postgres-traffic-packer.js';
 import { TestPostgres } from './postgres.js';
@@ -56,14 +57,22 @@ const blocks = () =>
     'SELECT role, requests::float8, failures::float8, nodes FROM hotswap.traffic_block ORDER BY at, role',
   );
 
+/** Blocks wait for transactions that began before them, also for those of other tests on this server: these have to be over. */
+async function pack(): Promise<void> {
+  const [{ last }] = (await world.rows('SELECT pg_current_xact_id()::text AS last')) as [{ last: string }];
+  const areOver = `SELECT pg_snapshot_xmin(pg_current_snapshot()) > '${last}'::xid8 AS over`;
+  while (!((await world.rows(areOver)) as [{ over: boolean }])[0].over) await delay(5);
+  await packer.pack();
+}
+
 describe('packing traffic', () => {
   it('closes one row per release, role and block while a rollout lives, and each report counts once', async () => {
     await rolloutUnderWay();
-    await packer.pack();
+    await pack();
     await tell('a', 1, 10);
     await tell('b', 1, 20);
     expect(await tell('a', 1, 10)).toBe('repeated');
-    await packer.pack();
+    await pack();
     const first = await blocks();
     expect(first.map(({ role, requests, failures }) => [role, requests, failures])).toEqual([
       ['active', 30, 0],
@@ -74,10 +83,10 @@ describe('packing traffic', () => {
       ['a', 10],
       ['b', 20],
     ]);
-    await Promise.all([packer.pack(), packer.pack(), packer.pack()]);
+    await Promise.all([pack(), pack(), pack()]);
     expect(await blocks()).toHaveLength(3);
     await tell('b', 2, 5);
-    await Promise.all([packer.pack(), packer.pack()]);
+    await Promise.all([pack(), pack()]);
     expect((await blocks()).slice(3).map(({ role, requests }) => [role, requests])).toEqual([
       ['active', 5],
       ['candidate', 4],
@@ -87,7 +96,7 @@ describe('packing traffic', () => {
 
   it('misses nothing that commits late: a block waits for transactions that began before it', async () => {
     await rolloutUnderWay();
-    await packer.pack();
+    await pack();
     const slow = dataSource.createQueryRunner();
     await slow.startTransaction();
     await slow.query('SELECT pg_current_xact_id()');
@@ -101,7 +110,7 @@ describe('packing traffic', () => {
     await packer.pack();
     await slow.commitTransaction();
     await slow.release();
-    await packer.pack();
+    await pack();
     const rows = await blocks();
     const active = rows.filter(({ role }) => role === 'active').reduce((sum, { requests }) => sum + requests, 0);
     expect(active).toBe(27);
@@ -109,7 +118,7 @@ describe('packing traffic', () => {
 
   it('takes what comes late for no evidence, and a node that starts again from its first number on', async () => {
     await rolloutUnderWay();
-    await packer.pack();
+    await pack();
     const of = (requests: number) => ({ traffic: [{ ...sample(one, requests, 0), role: 'active' as const }] });
     await world.nodes.report('a', report('a-boot', 1, { ...of(100), ageSeconds: 8 }));
     await world.nodes.report('a', report('a-boot', 2, { ...of(10), ageSeconds: 1 }));
@@ -117,8 +126,8 @@ describe('packing traffic', () => {
     expect(await world.nodes.report('a', report('a-boot', 3, of(1000)))).toBe('fenced');
     expect(await world.nodes.report('a', report('second-boot', 1, of(4)))).toBe('accepted');
     expect(await world.nodes.report('a', report('second-boot', 1, of(4)))).toBe('repeated');
-    await packer.pack();
-    await packer.pack();
+    await pack();
+    await pack();
     expect((await blocks()).map(({ role, requests }) => [role, requests])).toEqual([['active', 14]]);
     expect(await world.rows('SELECT sum(requests)::integer AS sum FROM hotswap.traffic_sample')).toEqual([
       { sum: 114 },
@@ -127,7 +136,7 @@ describe('packing traffic', () => {
 
   it('keeps probes apart from what users sent, and gives them to the analysis beside it', async () => {
     const id = await rolloutUnderWay();
-    await packer.pack();
+    await pack();
     const view = await world.view(id);
     const stageId = view.stages.find(({ name }) => name === 'Deploy')!.id;
     const state = beginAnalysis(standardParameters);
@@ -146,7 +155,7 @@ describe('packing traffic', () => {
     expect(await world.nodes.report('a', told)).toBe('accepted');
     expect(await world.nodes.report('a', told)).toBe('repeated');
     await world.nodes.report('b', report('b-boot', 1, { traffic }));
-    await packer.pack();
+    await pack();
     const [block] = (await world.view(id)).environment!.analysis!.blocks;
     const counts = block!.nodes.map(({ id: node, arms }) => [
       node,
@@ -194,7 +203,7 @@ describe('packing traffic', () => {
       )) as [{ due: boolean }];
       return due;
     };
-    while (await until()) await packer.pack();
+    while (await until()) await pack();
     expect(await blocks()).toEqual([]);
     const minutes = await world.rows<{ requests: number; failures: number; nodes: unknown[][] }>(
       'SELECT requests::float8, failures::float8, nodes FROM hotswap.traffic_minute',
@@ -225,7 +234,7 @@ describe('packing traffic', () => {
 describe('the analysis of a stage', () => {
   it('is kept with the commit, goes on from there with the blocks since, and two looks at once write once', async () => {
     const id = await rolloutUnderWay();
-    await packer.pack();
+    await pack();
     const view = await world.view(id);
     expect(view.environment!.analysis).toEqual({ revision: 0, memory: null, blocks: [] });
     const stageId = view.stages.find(({ name }) => name === 'Deploy')!.id;
@@ -240,7 +249,7 @@ describe('the analysis of a stage', () => {
     expect(await world.rollouts.commit(view, decision(view, change))).toBe('committed');
     expect(await world.rollouts.commit(view, decision(view, change))).toBe('superseded');
     await tell('a', 1, 10);
-    await packer.pack();
+    await pack();
     const next = (await world.view(id)).environment!.analysis!;
     expect(next.revision).toBe(1);
     expect(next.memory).toEqual(memory);

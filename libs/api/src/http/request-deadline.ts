@@ -6,7 +6,7 @@ const signals = new WeakMap<FastifyRequest, AbortSignal>();
 
 /**
  * Answers `deadline-exceeded` for a request that has no answer in time. Fastify's own `handlerTimeout` and `request.signal` end when the body was read
- * (an IncomingMessage closes then), so no request with a body would have either. Streams have no deadline: they leave the framework's hands.
+ * (an IncomingMessage closes then), so no request with a body would have either. An answer that has begun, such as a stream or a download, has no deadline.
  */
 export function keepDeadline(server: FastifyInstance, milliseconds: number): void {
   server.addHook('onRequest', (request, reply, done) => {
@@ -32,7 +32,6 @@ export function endOf(request: FastifyRequest): AbortSignal {
 }
 
 function endLate(request: FastifyRequest, reply: FastifyReply): void {
-  if (reply.sent) return;
-  if (reply.raw.headersSent) reply.raw.destroy();
-  else sendProblem(reply, request, new Problem('deadline-exceeded', 'The request was not answered within its time'));
+  if (reply.sent || reply.raw.headersSent) return;
+  sendProblem(reply, request, new Problem('deadline-exceeded', 'The request was not answered within its time'));
 }

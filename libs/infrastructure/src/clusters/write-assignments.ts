@@ -25,26 +25,27 @@ export async function writeAssignments(manager: EntityManager, plans: readonly P
 }
 
 /**
- * To be called when stages of the module have ended in these environments: nodes kept the way back started for as long as a deployment held the module
- * there, and where none does any more their next document says the policy's time.
+ * Nodes whose newest document keeps the module's way back started because a deployment held the module there, in environments where none does any more:
+ * `advanceDocuments` tells them the policy's time.
  */
-export async function endHolding(
+export async function findHolding(
   manager: EntityManager,
   module: string,
   environments: readonly string[],
-): Promise<void> {
+): Promise<string[]> {
+  if (environments.length === 0) return [];
   const nodes = await manager.query<{ id: string }[]>(
     `SELECT node.id FROM hotswap.node
-     JOIN hotswap.node_assignment AS assignment ON node_id = node.id
-     WHERE environment = ANY($1) AND module = $2 AND cardinality(warm) > 0 AND decommissioned_at IS NULL AND NOT ${isHeld}
-     ORDER BY node.id
-     FOR NO KEY UPDATE OF node`,
+     JOIN hotswap.environment ON environment.name = node.environment
+     JOIN hotswap.node_assignment AS assignment ON assignment.node_id = node.id
+     JOIN hotswap.node_document AS newest
+       ON newest.node_id = node.id AND (newest.epoch, newest.revision) = (node.document_epoch, node.document_revision)
+     WHERE node.environment = ANY($1) AND assignment.module = $2 AND decommissioned_at IS NULL AND NOT ${isHeld}
+       AND EXISTS (SELECT FROM jsonb_array_elements(newest.document -> 'modules') AS told
+         WHERE told ->> 'module' = $2 AND told -> 'policy' -> 'warmSeconds' <> environment.policy -> 'warmSeconds')`,
     [environments, module],
   );
-  await advanceDocuments(
-    manager,
-    nodes.map(({ id }) => id),
-  );
+  return nodes.map(({ id }) => id);
 }
 
 /** Whether a deployment holds the `assignment`'s module in the `node`'s environment: what `findUnfinished` finds. */
@@ -141,7 +142,8 @@ const selectAssignments = `
   WHERE node_id = ANY($1)
   ORDER BY node_id, module`;
 
-async function advanceDocuments(manager: EntityManager, nodeIds: readonly string[]): Promise<void> {
+/** Of nodes that the caller has locked. */
+export async function advanceDocuments(manager: EntityManager, nodeIds: readonly string[]): Promise<void> {
   if (nodeIds.length === 0) return;
   await manager.query('UPDATE hotswap.node SET document_revision = document_revision + 1 WHERE id = ANY($1)', [
     nodeIds,

@@ -11,6 +11,7 @@ import { KeepWaysBack1764000000060 } from './1764000000060-keep-ways-back.js';
 import { FreezeAndRetry1764000000070 } from './1764000000070-freeze-and-retry.js';
 import { KeepProbes1764000000080 } from './1764000000080-keep-probes.js';
 import { CountUnloadingNodes1764000000160 } from './1764000000160-count-unloading-nodes.js';
+import { FindHeldStages1764000000170 } from './1764000000170-find-held-stages.js';
 
 /** In the order in which they run. */
 export const migrations = [
@@ -27,4 +28,5 @@ export const migrations = [
   FreezeAndRetry1764000000070,
   KeepProbes1764000000080,
   CountUnloadingNodes1764000000160,
+  FindHeldStages1764000000170,
 ];

@@ -8,7 +8,7 @@ import {
 import { changesSomething, environmentsEnded, eventsOf, isNewRollback, leaseSeconds } from '@hotswap/orchestrator';
 import { Logger } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { endHolding, writeAssignments } from '../clusters/write-assignments.js';
+import { advanceDocuments, findHolding, lockNodes, writeAssignments } from '../clusters/write-assignments.js';
 import { Abandoned, inTransaction } from '../database/in-transaction.js';
 import { isConflictOn } from '../database/postgres-error.js';
 import { saveReleases } from '../releases.js';
@@ -56,9 +56,10 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   await writeStages(manager, view, decision.stages);
   if (isChange) await keepExposure(manager, view.deployment.id);
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
+  const holding = await findHolding(manager, view.deployment.module, environmentsEnded(view, decision));
+  await lockNodes(manager, [...holding, ...decision.assign.map(({ nodeId }) => nodeId)]);
   await writeAssignments(manager, toPlans(view, decision));
-  const ended = environmentsEnded(view, decision);
-  if (ended.length > 0) await endHolding(manager, view.deployment.module, ended);
+  await advanceDocuments(manager, holding);
   await requestEvidence(manager, decision);
   if (!(await writeAnalysis(manager, view, decision))) throw new Abandoned<CommitOutcome>('superseded');
   const decidedAt = await keepDecision(manager, view, decision, isChange);

@@ -39,8 +39,11 @@ export function writeAssignments(writer: Writer, plans: readonly PlannedModule[]
 /** Where stages of the module have ended: nodes whose way back no deployment holds any more are told the policy's time. */
 export function endHolding(writer: Writer, module: string, environments: readonly EnvironmentName[]): void {
   for (const node of writer.read.nodes.values()) {
-    const isKept = environments.includes(node.environment) && node.assignments.get(module)?.warm.length;
-    if (!isKept || node.isDecommissioned || isHeld(writer.read, node, module)) continue;
+    if (!environments.includes(node.environment) || node.isDecommissioned || isHeld(writer.read, node, module))
+      continue;
+    const told = node.document.modules.find((each) => each.module === module);
+    if (!told || told.policy.warmSeconds === writer.read.environments.get(node.environment)?.policy.warmSeconds)
+      continue;
     const document = { ...node.document, revision: node.document.revision + 1 };
     writer.set('nodes', node.id, { ...node, document });
     composeDocument(writer, node.id);
