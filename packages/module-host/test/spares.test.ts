@@ -246,12 +246,13 @@ describe('A node whose memory is all taken', () => {
 
     const neighbour = (name: string) => fixture.release(`${name}@1.0.0`);
     await fixture.reach(neighbour('till'));
-    expect(fixture.instance(one)).toBeUndefined();
+    await fixture.until('the warm one has gone', () => fixture.instance(one) === undefined);
     expect(fixture.report('shop').twin).toBe(true);
     await fixture.reach(neighbour('cart'));
+    const twin = () => fixture.report('shop').instances.find((instance) => instance.twin);
+    await fixture.until('the twin has gone', () => twin()?.state === 'Failed');
+    expect(twin()).toMatchObject({ failureKind: 'memory' });
     expect(fixture.report('shop').twin).toBeUndefined();
-    const twin = fixture.report('shop').instances.find((instance) => instance.twin);
-    expect(twin).toMatchObject({ state: 'Failed', failureKind: 'memory' });
     expect(fixture.report('shop')).toMatchObject({ active: two.digest, candidate: three.digest });
     const told = fixture.logs.map(({ message }) => message).filter((message) => /^shop\S+ had to go/.test(message));
     expect(told).toEqual([
