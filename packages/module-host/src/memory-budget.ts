@@ -52,7 +52,7 @@ export class MemoryBudget {
   /** Promised memory that others have not left yet. */
   readonly #waiting = new Map<Claim, Waiting>();
 
-  /** @param onFreed somebody has gone, or uses less than before. */
+  /** @param onFreed somebody has gone, but for a spare. Not when somebody uses less than before: he may use it again soon. */
   constructor(
     readonly bytesMax: number,
     private readonly onFreed: () => void = () => undefined,
@@ -110,7 +110,7 @@ export class MemoryBudget {
       this.#waiting.delete(claim);
     }
     this.#letIn();
-    this.onFreed();
+    if (hasEnded && claim.tenant.memoryRole !== 'spare') this.onFreed();
   }
 
   #dismiss(claim: Claim, because: string): void {

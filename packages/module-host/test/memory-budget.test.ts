@@ -76,6 +76,19 @@ describe('The memory of a node', () => {
     expect(house.taken).toBe(500);
   });
 
+  it('is free for a spare when somebody has gone, and not when he uses less, or a spare has ended', () => {
+    let freed = 0;
+    const budget = new MemoryBudget(1000 * mebibyte, () => freed++);
+    const tenant = (memoryRole: MemoryRole): Tenant => ({ name: memoryRole, memoryRole, leave: () => undefined });
+    const { claim } = budget.admit(tenant('active'), 500 * mebibyte);
+    budget.measure(claim, 700 * mebibyte);
+    budget.measure(claim, 600 * mebibyte);
+    budget.admitWhereFree(tenant('spare'), 100 * mebibyte)!.end();
+    expect(freed).toBe(0);
+    claim.end();
+    expect(freed).toBe(1);
+  });
+
   it('is never promised twice, and nobody leaves for one who matters less', () => {
     const roles = ['warm', 'spare', 'twin', 'candidate', 'active'] as const;
     const reached = { refused: 0, displaced: 0 };

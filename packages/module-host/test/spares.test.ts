@@ -1,10 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { defaultShape } from '../src/enclosure.js';
 import { encloseIn, LoadError, type Enclosure, type ModuleHostOptions, type Shape } from '../src/index.js';
+import { MemoryBudget } from '../src/memory-budget.js';
+import { Spares } from '../src/spares.js';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 let fixture: HostFixture;
 afterEach(() => fixture.close());
@@ -141,6 +145,25 @@ describe('A spare', () => {
 const instanceMiB = 112;
 
 describe('A process that can not be made', () => {
+  it('is not tried again as a spare before somebody asks, though memory for another is short', async () => {
+    fixture = new HostFixture();
+    let tries = 0;
+    const enclose = () => {
+      tries++;
+      throw new Error('too many open files');
+    };
+    const budget: MemoryBudget = new MemoryBudget(100, () => spares.refillWhereShort());
+    const spares = new Spares(enclose, budget, 2, 0.01, ({ memoryMiB }) => memoryMiB, {
+      ...defaultShape,
+      memoryMiB: 50,
+    });
+    expect(spares.take({ ...defaultShape, memoryMiB: 200 })).toBe(null);
+    await fixture.until('one was tried', () => tries > 0);
+    await pause(100);
+    expect(tries).toBe(1);
+    await spares.close();
+  });
+
   it('keeps no memory taken', async () => {
     let tries = 0;
     const enclose = encloseIn(directory);
