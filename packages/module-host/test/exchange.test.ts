@@ -201,6 +201,24 @@ describe('An exchange', () => {
     expect(fixture.traffic(spec)).toMatchObject({ failures: 0, inFlight: 0 });
   });
 
+  it('does not wait for good for the rest of a request beside one whose deadline is far', async () => {
+    await fixture.close();
+    fixture = new HostFixture({ clientIdleSeconds: 0.3 });
+    await fixture.reach(one({ requestSeconds: 600 }));
+    const client = new AbortController();
+    const waiting = fixture.get('shop', '/wait', { signal: client.signal }).catch(() => 'left');
+    // By now its deadline was looked at.
+    await pause(500);
+    async function* source() {
+      yield Buffer.from('"half');
+      await pause(60_000, undefined, { signal: client.signal });
+    }
+    const answer = fixture.get('shop', '/json', { method: 'POST', body: source() });
+    await expect(answer).rejects.toMatchObject({ code: 'request-timeout' });
+    client.abort(new Error('gone'));
+    expect(await waiting).toBe('left');
+  });
+
   it('takes no body beyond the limit, announced or not', async () => {
     const spec = one({ requestBodyMiB: 0.1 });
     await fixture.reach(spec);
