@@ -50,7 +50,8 @@ const frame: fc.Arbitrary<Frame> = fc.record({
     { weight: 5, arbitrary: fc.constant(null) },
     { weight: 5, arbitrary: fc.stringMatching(/^[\x00-\x7f]{0,60}$/) },
     { weight: 5, arbitrary: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)) },
-    // Too long to be copied into the batch.
+    // Too long to be one string with its head, or to be copied into the batch.
+    { weight: 1, arbitrary: fc.integer({ min: 4090, max: 5000 }).map((bytes) => 'text'.repeat(bytes).slice(0, bytes)) },
     { weight: 1, arbitrary: fc.integer({ min: 4097, max: 5000 }).map((bytes) => Buffer.alloc(bytes, 'body')) },
   ),
   isLast: fc.boolean(),
