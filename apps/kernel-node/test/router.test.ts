@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -27,6 +27,13 @@ export default {
         return request.text().then((whole) => new Response(whole), (error) => { broken = error.name; throw error; });
       case '/uploads': return Response.json({ uploads, broken });
       case '/flood': return new Response(new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(65536)), cancel() { aborted++; } }));
+      case '/large': return new Response('x'.repeat(60_000));
+      case '/many': return new Response(new ReadableStream({
+        start(controller) {
+          for (let piece = 0; piece < 6; piece++) controller.enqueue(text.encode('x'.repeat(10_000)));
+          controller.close();
+        },
+      }));
       case '/never': return new Promise(() => undefined);
       case '/aborts': return Response.json({ aborted });
       case '/wait':
@@ -53,6 +60,9 @@ export default {
   },
 };`;
 
+const abortsOf = async ({ address }: NodeProcess) =>
+  ((await (await fetch(`${address}/probe/aborts`)).json()) as { aborted: number }).aborted;
+
 describe("the node's port", () => {
   let fixture: Fixture;
   let node: NodeProcess;
@@ -64,7 +74,7 @@ describe("the node's port", () => {
     });
     const elsewhere = await fixture.publish('elsewhere', '1.0.0', versioned(), { manifest: { route: 'mounted' } });
     fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one), assignment(elsewhere)] };
-    node = await fixture.startNode({ HOTSWAP_CLIENT_IDLE_SECONDS: '1' });
+    node = await fixture.startNode();
     await node.ready();
   });
   afterAll(() => fixture.close());
@@ -94,8 +104,7 @@ describe("the node's port", () => {
     return Buffer.concat(chunks).toString('latin1');
   }
 
-  const aborts = async () =>
-    ((await (await fetch(`${node.address}/probe/aborts`)).json()) as { aborted: number }).aborted;
+  const aborts = () => abortsOf(node);
 
   it('404 no-such-route', async () => {
     await expectProblem(await fetch(`${node.address}/nobody/x?y=1`), 404, 'no-such-route', '/nobody/x');
@@ -140,34 +149,6 @@ describe("the node's port", () => {
     expect([200, 413]).toContain(response.status);
     await response.arrayBuffer();
     expect(await (await fetch(`${node.address}/probe/`)).text()).toBe('here');
-  });
-
-  it('408 request-timeout for who stops in the middle of a request, and the place in flight is free again', async () => {
-    const calls = Array.from({ length: 4 }, () => {
-      const call = request(`${node.address}/probe/read`, { method: 'POST', headers: { 'content-length': '100' } });
-      call.on('error', () => undefined).write('half of it');
-      return call;
-    });
-    const responses = (await Promise.all(calls.map((call) => once(call, 'response')))) as [IncomingMessage][];
-    for (const [response] of responses) {
-      expect(response.statusCode).toBe(408);
-      expect(JSON.parse(await text(response))).toMatchObject({ code: 'request-timeout', instance: '/probe/read' });
-    }
-    for (const call of calls) call.destroy();
-    expect((await fetch(`${node.address}/probe/`)).status).toBe(200);
-  });
-
-  it('hangs up on who takes nothing of a streamed answer, and the module stops', async () => {
-    const before = await aborts();
-    const calls = Array.from({ length: 3 }, () =>
-      request(`${node.address}/probe/flood`)
-        .on('error', () => undefined)
-        .end(),
-    );
-    // Whoever does not read a response stops its connection.
-    await Promise.all(calls.map((call) => once(call, 'response')));
-    await waitFor('the module has stopped', async () => (await aborts()) === before + 3);
-    for (const call of calls) call.destroy();
   });
 
   it('431 headers-too-large', async () => {
@@ -295,5 +276,70 @@ describe("the node's port", () => {
     await waitFor('the module has seen it', async () => (await aborts()) > before);
     await waitFor('its reading has failed', async () => (await uploads()).broken === 'AbortError');
     expect(await (await fetch(`${node.address}/probe/`)).text()).toBe('here');
+  });
+});
+
+describe("the node's port, to clients that are idle for a second,", () => {
+  let fixture: Fixture;
+  let node: NodeProcess;
+
+  beforeAll(async () => {
+    fixture = await Fixture.create();
+    const one = await fixture.publish('probe', '1.0.0', probe, { manifest: { limits: { inFlight: 4 } } });
+    fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
+    node = await fixture.startNode({ HOTSWAP_CLIENT_IDLE_SECONDS: '1' });
+    await node.ready();
+  });
+  afterAll(() => fixture.close());
+
+  it('says 408 request-timeout for who stops in the middle of a request, and the place in flight is free again', async () => {
+    const calls = Array.from({ length: 4 }, () => {
+      const call = request(`${node.address}/probe/read`, { method: 'POST', headers: { 'content-length': '100' } });
+      call.on('error', () => undefined).write('half of it');
+      return call;
+    });
+    const responses = (await Promise.all(calls.map((call) => once(call, 'response')))) as [IncomingMessage][];
+    for (const [response] of responses) {
+      expect(response.statusCode).toBe(408);
+      expect(JSON.parse(await text(response))).toMatchObject({ code: 'request-timeout', instance: '/probe/read' });
+    }
+    for (const call of calls) call.destroy();
+    expect((await fetch(`${node.address}/probe/`)).status).toBe(200);
+  });
+
+  it('hangs up on who takes nothing of a streamed answer, and the module stops', async () => {
+    const before = await abortsOf(node);
+    const calls = Array.from({ length: 3 }, () =>
+      request(`${node.address}/probe/flood`)
+        .on('error', () => undefined)
+        .end(),
+    );
+    // Whoever does not read a response stops its connection.
+    await Promise.all(calls.map((call) => once(call, 'response')));
+    await waitFor('the module has stopped', async () => (await abortsOf(node)) === before + 3);
+    for (const call of calls) call.destroy();
+  });
+
+  it.each(['/large', '/many'])('hangs up on who takes nothing of answers that are complete: %s', async (path) => {
+    // Nobody listens for data: it is not read.
+    const socket = connect(node.hostAndPort).on('error', () => undefined);
+    const closed = new Promise<true>((resolve) => socket.on('close', () => resolve(true)));
+    const isClosed = () => Promise.race([closed, delay(5, false)]);
+    // Requests in a row: their answers together are more than the system keeps for a client.
+    while (!(await isClosed())) socket.write(`GET /probe${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    expect((await fetch(`${node.address}/probe/`)).status).toBe(200);
+  });
+
+  it.each(['/large', '/many'])('keeps a connection that rests after an answer: %s', async (path) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = async (at: string) => {
+      const call = request(`${node.address}/probe${at}`, { agent }).end();
+      const [response] = (await once(call, 'response')) as [IncomingMessage];
+      return { bytes: (await text(response)).length, isReused: call.reusedSocket };
+    };
+    expect((await ask(path)).bytes).toBe(60_000);
+    await delay(1500);
+    expect(await ask('/')).toEqual({ bytes: 4, isReused: true });
+    agent.destroy();
   });
 });

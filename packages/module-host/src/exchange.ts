@@ -131,7 +131,7 @@ export class Exchange {
   /** @throws ProtocolError */
   #receiveBody({ body, isLast }: Frame): void {
     if (this.#head === null || this.#receiver === null) throw new ProtocolError('A body came before its head.');
-    const bytes = typeof body === 'string' ? Buffer.from(body, 'latin1') : body;
+    const bytes = body === null ? null : held(typeof body === 'string' ? Buffer.from(body, 'latin1') : body);
     this.#bodyBytes += bytes?.length ?? 0;
     const announced = this.#head.contentLength ?? this.#bodyBytes;
     if (this.#bodyBytes > announced || (isLast && this.#bodyBytes < announced)) return this.#failLength();
@@ -230,4 +230,9 @@ export class Exchange {
     const seconds = ((this.#headAt ?? performance.now()) - this.#startedAt) / 1000;
     this.onEnd({ outcome: outcome === 'answered' && failedStatus ? 'failed' : outcome, seconds });
   }
+}
+
+/** What may wait for a slow client: a small part of what was received is copied, or it would keep all of that in memory. */
+function held(body: Uint8Array): Uint8Array {
+  return body.buffer.byteLength > 2 * body.length ? new Uint8Array(body) : body;
 }

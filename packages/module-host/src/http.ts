@@ -98,6 +98,7 @@ export class ResponseHeads {
 
   /** Checks what an instance sent as the head of an answer (see wire/head.ts); an instance may send anything. Null: not acceptable. */
   accept(text: string): AcceptedHead | null {
+    if (text.length > headLengthMax) return null;
     if (text !== this.#text) {
       this.#head = acceptedHead(text);
       this.#text = text;
@@ -107,7 +108,7 @@ export class ResponseHeads {
 }
 
 function acceptedHead(head: string): AcceptedHead | null {
-  if (head.length > headLengthMax || !headPattern.test(head)) return null;
+  if (!headPattern.test(head)) return null;
   const headers = head.split('\n');
   const status = Number(headers.shift());
   return specialNames.test(head) ? withoutHopByHop(status, headers) : { status, headers, contentLength: null };

@@ -12,6 +12,9 @@ import type { Wire } from './wire/wire.js';
 /** Of the answer to a call, but for a state. */
 const resultBytesMax = 2 ** 20;
 
+/** Between two looks at the deadlines. */
+const watchPauseMsMin = 10;
+
 /** Of what an instance has not taken in yet, but for a state: beyond it gets no more requests. */
 const bufferedBytesMax = 16 * 2 ** 20;
 
@@ -122,8 +125,7 @@ export class InstanceLink {
     });
     this.exchanges.set(id, exchange);
     exchange.send();
-    if (this.#deadlineTimer === null)
-      this.#watchDeadlines(Math.min(limits.requestSeconds, limits.clientIdleSeconds) * 1000);
+    if (this.#deadlineTimer === null) this.#watchDeadlines(Infinity, limits);
   }
 
   /** Resolves when no exchange is left, or when the signal is aborted. */
@@ -140,8 +142,13 @@ export class InstanceLink {
     });
   }
 
-  /** One timer for all: a timer of its own for each exchange is a noticeable part of what an exchange costs. */
-  #watchDeadlines(milliseconds: number): void {
+  /**
+   * One timer for all: a timer of its own for each exchange is a noticeable part of what an exchange costs. It does not wait for the soonest deadline
+   * where that is far: an exchange that begins meanwhile may have a sooner one.
+   */
+  #watchDeadlines(soonestMs: number, limits: ExchangeLimits): void {
+    const pauseMsMax = Math.min(limits.requestSeconds, limits.clientIdleSeconds) * 1000;
+    const pauseMs = Math.max(watchPauseMsMin, Math.min(soonestMs, pauseMsMax));
     this.#deadlineTimer = setTimeout(() => {
       this.#deadlineTimer = null;
       const now = performance.now();
@@ -149,8 +156,8 @@ export class InstanceLink {
       for (const exchange of [...this.exchanges.values()]) {
         soonest = Math.min(soonest, exchange.checkDeadline(now) ?? Infinity);
       }
-      if (soonest < Infinity && this.#open) this.#watchDeadlines(soonest);
-    }, milliseconds);
+      if (soonest < Infinity && this.#open) this.#watchDeadlines(soonest, limits);
+    }, pauseMs);
   }
 
   /** What was given up may still be answered for a while. */

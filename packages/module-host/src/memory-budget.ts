@@ -46,13 +46,13 @@ interface Waiting {
   refuse(error: LoadError): void;
 }
 
-/** Shares the memory that a node has for instances out among them. Whoever leaves still uses it until he is gone: those who were promised it wait. */
+/** Shares the memory that a node has for instances out among them. Whoever leaves still uses it until he is gone: those who were promised it wait, but for what serves. */
 export class MemoryBudget {
   readonly #claims = new Set<Claim>();
-  /** Promised memory that others have not left yet; who came first goes first. */
+  /** Promised memory that others have not left yet. */
   readonly #waiting = new Map<Claim, Waiting>();
 
-  /** @param onFreed somebody has gone, or uses less than before. */
+  /** @param onFreed somebody has gone, but for a spare. Not when somebody uses less than before: he may use it again soon. */
   constructor(
     readonly bytesMax: number,
     private readonly onFreed: () => void = () => undefined,
@@ -110,7 +110,7 @@ export class MemoryBudget {
       this.#waiting.delete(claim);
     }
     this.#letIn();
-    this.onFreed();
+    if (hasEnded && claim.tenant.memoryRole !== 'spare') this.onFreed();
   }
 
   #dismiss(claim: Claim, because: string): void {
@@ -121,9 +121,14 @@ export class MemoryBudget {
     waiting?.refuse(new LoadError('memory', `${claim.tenant.name} had to go: ${because}.`));
   }
 
+  /** Who matters most goes first, and of these who came first. */
   #letIn(): void {
-    for (const [claim, waiting] of this.#waiting) {
-      const isFree = this.#presentBytesBeside(claim) + claim.bytes <= this.bytesMax;
+    const rankOf = (claim: Claim) => ranks[claim.tenant.memoryRole];
+    for (const [claim, waiting] of [...this.#waiting].sort(([a], [b]) => rankOf(b) - rankOf(a))) {
+      const isFree =
+        this.#presentBytesBeside(claim) + claim.bytes <= this.bytesMax ||
+        // Users wait for it: it shares what is promised to it with who is leaving, for as long as that takes.
+        (claim.tenant.memoryRole === 'active' && this.#stayingBytes <= this.bytesMax);
       if (!isFree && this.#isAnyoneOnTheWayOut) return;
       this.#waiting.delete(claim);
       if (isFree) waiting.enter();

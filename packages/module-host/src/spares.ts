@@ -107,5 +107,7 @@ export class Spares {
     spare.enclosure.kill();
     await spare.enclosure.ended;
     this.#forget(spare);
+    // Not where it ended by itself: the next one may do the same, again and again.
+    this.refillWhereShort();
   }
 }

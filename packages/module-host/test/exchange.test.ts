@@ -137,7 +137,10 @@ describe('An exchange', () => {
     const client = new AbortController();
     const { body } = await fixture.send('shop', '/events', { signal: client.signal });
     const iterator = iteratorOf(body);
-    expect(Buffer.from((await iterator.next()).value).toString()).toBe('data: 0\n\n');
+    const first = (await iterator.next()).value!;
+    expect(Buffer.from(first).toString()).toBe('data: 0\n\n');
+    // Whoever keeps it, for a slow client, keeps nothing else of what came with it.
+    expect(first.buffer.byteLength).toBeLessThanOrEqual(2 * first.length);
     client.abort(new Error('gone'));
     await fixture.until('the source is cancelled', () => printed('cancelled'));
     const second = iteratorOf((await fixture.send('shop', '/events')).body);
@@ -199,6 +202,24 @@ describe('An exchange', () => {
     await expect(answer).rejects.toMatchObject({ code: 'request-timeout', release: 'shop@1.0.0' });
     client.abort();
     expect(fixture.traffic(spec)).toMatchObject({ failures: 0, inFlight: 0 });
+  });
+
+  it('does not wait for good for the rest of a request beside one whose deadline is far', async () => {
+    await fixture.close();
+    fixture = new HostFixture({ clientIdleSeconds: 0.3 });
+    await fixture.reach(one({ requestSeconds: 600 }));
+    const client = new AbortController();
+    const waiting = fixture.get('shop', '/wait', { signal: client.signal }).catch(() => 'left');
+    // By now its deadline was looked at.
+    await pause(500);
+    async function* source() {
+      yield Buffer.from('"half');
+      await pause(60_000, undefined, { signal: client.signal });
+    }
+    const answer = fixture.get('shop', '/json', { method: 'POST', body: source() });
+    await expect(answer).rejects.toMatchObject({ code: 'request-timeout' });
+    client.abort(new Error('gone'));
+    expect(await waiting).toBe('left');
   });
 
   it('takes no body beyond the limit, announced or not', async () => {

@@ -1,10 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { defaultShape } from '../src/enclosure.js';
 import { encloseIn, LoadError, type Enclosure, type ModuleHostOptions, type Shape } from '../src/index.js';
+import { MemoryBudget } from '../src/memory-budget.js';
+import { Spares } from '../src/spares.js';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 let fixture: HostFixture;
 afterEach(() => fixture.close());
@@ -141,6 +145,25 @@ describe('A spare', () => {
 const instanceMiB = 112;
 
 describe('A process that can not be made', () => {
+  it('is not tried again as a spare before somebody asks, though memory for another is short', async () => {
+    fixture = new HostFixture();
+    let tries = 0;
+    const enclose = () => {
+      tries++;
+      throw new Error('too many open files');
+    };
+    const budget: MemoryBudget = new MemoryBudget(100, () => spares.refillWhereShort());
+    const spares = new Spares(enclose, budget, 2, 0.01, ({ memoryMiB }) => memoryMiB, {
+      ...defaultShape,
+      memoryMiB: 50,
+    });
+    expect(spares.take({ ...defaultShape, memoryMiB: 200 })).toBe(null);
+    await fixture.until('one was tried', () => tries > 0);
+    await pause(100);
+    expect(tries).toBe(1);
+    await spares.close();
+  });
+
   it('keeps no memory taken', async () => {
     let tries = 0;
     const enclose = encloseIn(directory);
@@ -246,12 +269,13 @@ describe('A node whose memory is all taken', () => {
 
     const neighbour = (name: string) => fixture.release(`${name}@1.0.0`);
     await fixture.reach(neighbour('till'));
-    expect(fixture.instance(one)).toBeUndefined();
+    await fixture.until('the warm one has gone', () => fixture.instance(one) === undefined);
     expect(fixture.report('shop').twin).toBe(true);
     await fixture.reach(neighbour('cart'));
+    const twin = () => fixture.report('shop').instances.find((instance) => instance.twin);
+    await fixture.until('the twin has gone', () => twin()?.state === 'Failed');
+    expect(twin()).toMatchObject({ failureKind: 'memory' });
     expect(fixture.report('shop').twin).toBeUndefined();
-    const twin = fixture.report('shop').instances.find((instance) => instance.twin);
-    expect(twin).toMatchObject({ state: 'Failed', failureKind: 'memory' });
     expect(fixture.report('shop')).toMatchObject({ active: two.digest, candidate: three.digest });
     const told = fixture.logs.map(({ message }) => message).filter((message) => /^shop\S+ had to go/.test(message));
     expect(told).toEqual([

@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { batchBytesMax } from '../src/wire/batch.js';
-import { CreditedReceiver, windowBytes } from '../src/wire/credit.js';
+import { CreditedReceiver, CreditedSender, windowBytes } from '../src/wire/credit.js';
 import { frameTypes, ProtocolError, type Frame } from '../src/wire/frame.js';
 import { FrameReader } from '../src/wire/frame-reader.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
@@ -50,7 +50,8 @@ const frame: fc.Arbitrary<Frame> = fc.record({
     { weight: 5, arbitrary: fc.constant(null) },
     { weight: 5, arbitrary: fc.stringMatching(/^[\x00-\x7f]{0,60}$/) },
     { weight: 5, arbitrary: fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)) },
-    // Too long to be copied into the batch.
+    // Too long to be one string with its head, or to be copied into the batch.
+    { weight: 1, arbitrary: fc.integer({ min: 4090, max: 5000 }).map((bytes) => 'text'.repeat(bytes).slice(0, bytes)) },
     { weight: 1, arbitrary: fc.integer({ min: 4097, max: 5000 }).map((bytes) => Buffer.alloc(bytes, 'body')) },
   ),
   isLast: fc.boolean(),
@@ -75,6 +76,19 @@ describe('Frames', () => {
       ),
     );
   });
+
+  it.each([100, 5000])(
+    'have the bytes of their streams though these are detached before they are sent: %d',
+    (bytes) => {
+      const pieces = ['a', 'b'].map((letter) => new Uint8Array(Buffer.alloc(bytes, letter)));
+      const sent = bytesOf((writer) => {
+        pieces.forEach((piece, id) => void new CreditedSender(writer, id).send(piece));
+        structuredClone(null, { transfer: [pieces[0]!.buffer] });
+      });
+      const bodies = read(sent, []).frames.map(({ body }) => String(body));
+      expect(bodies).toEqual(['a'.repeat(bytes), 'b'.repeat(bytes)]);
+    },
+  );
 
   it('are not kept back until the turn ends once there are many bytes of them', () => {
     const stream = new PassThrough({ highWaterMark: 2 ** 24 });

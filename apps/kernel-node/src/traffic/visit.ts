@@ -69,15 +69,17 @@ export class Visit implements ClientSignal, Reply {
     } catch (error) {
       return this.fail(error);
     }
-    if (typeof body === 'string') response.end(body, 'latin1');
-    else if (body === null) response.end();
-    else if (body instanceof Uint8Array) endWith(response, body);
-    else
+    if (isWhole(body)) {
+      if (body !== null && body.length > joinedBytesMax) hangUpWhenIdle(response, this.options.clientIdleSeconds);
+      if (typeof body === 'string') response.end(body, 'latin1');
+      else if (body === null) response.end();
+      else endWith(response, body);
+      this.discardRest();
+    } else
       this.sendBody(body).then(
         () => this.discardRest(),
         (error: unknown) => this.fail(error),
       );
-    if (body === null || typeof body === 'string' || body instanceof Uint8Array) this.discardRest();
   }
 
   fail(error: unknown): void {
@@ -108,6 +110,7 @@ export class Visit implements ClientSignal, Reply {
       if (response.destroyed) return;
       if (!response.write(chunk)) await writable(response, this.options.clientIdleSeconds);
     }
+    hangUpWhenIdle(response, this.options.clientIdleSeconds);
     response.end();
   }
 
@@ -118,8 +121,7 @@ export class Visit implements ClientSignal, Reply {
 
   private writeHead({ status, headers, body, release }: HostResponse): void {
     const { request, response } = this;
-    const isWhole = body === null || typeof body === 'string' || body instanceof Uint8Array;
-    let isLengthKnown = !isWhole || request.method === 'HEAD' || status === 204 || status === 304;
+    let isLengthKnown = !isWhole(body) || request.method === 'HEAD' || status === 204 || status === 304;
     const flat = ['x-hotswap-module', release];
     for (let at = 0; at + 1 < headers.length; at += 2) {
       const name = headers[at] ?? '';
@@ -128,7 +130,7 @@ export class Visit implements ClientSignal, Reply {
       flat.push(name, headers[at + 1] ?? '');
     }
     // Else Node would announce a chunked body, for nothing a one that never has a chunk.
-    if (!isLengthKnown) flat.push('content-length', String(isWhole ? (body?.length ?? 0) : 0));
+    if (!isLengthKnown) flat.push('content-length', String(isWhole(body) ? (body?.length ?? 0) : 0));
     if (this.options.isLeaving()) response.shouldKeepAlive = false;
     response.writeHead(status, flat);
   }
@@ -150,10 +152,21 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
 }
 
+function isWhole(body: HostResponse['body']): body is string | Uint8Array | null {
+  return body === null || typeof body === 'string' || body instanceof Uint8Array;
+}
+
 /** As text, byte for byte, a short body joins the head in one write; as bytes it would be a second piece of it. */
 function endWith(response: ServerResponse, body: Uint8Array): void {
   if (body.length > joinedBytesMax) response.end(body);
   else response.end(Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1'), 'latin1');
+}
+
+/** Once it has its end: a client that takes nothing of it for so long. What the connection is for afterwards has its own time: another answer, or rest. */
+function hangUpWhenIdle(response: ServerResponse, idleSeconds: number): void {
+  response.setTimeout(idleSeconds * 1000);
+  // Before the HTTP server's own listener, which sets the time that a connection may rest.
+  response.prependOnceListener('finish', () => response.setTimeout(0));
 }
 
 /** When the client has taken what it was sent, or is gone. The HTTP server ends a connection whose time is up; that some of it was taken begins it anew. */

@@ -25,7 +25,7 @@ export class CreditedSender {
     return true;
   }
 
-  /** Answers when everything is handed over; false: nobody takes the rest. */
+  /** Answers when everything is handed over, copied: a module may change or detach a piece of its stream at any time. False: nobody takes the rest. */
   async send(bytes: Uint8Array): Promise<boolean> {
     let at = 0;
     while (at < bytes.length && !this.#stopped) {
@@ -35,7 +35,7 @@ export class CreditedSender {
       }
       const size = Math.min(this.#credit, pieceBytesMax, bytes.length - at);
       this.#credit -= size;
-      this.writer.write(frameTypes.body, this.id, '', bytes.subarray(at, at + size), false);
+      this.writer.write(frameTypes.body, this.id, '', Buffer.from(bytes.subarray(at, at + size)), false);
       at += size;
     }
     return !this.#stopped;

@@ -1,6 +1,9 @@
 import { batchHeaderBytes, entryBytes, flags, typeMask } from './batch.js';
 import { isFrameType, ProtocolError, type Frame } from './frame.js';
 
+/** Whoever keeps the head keeps so much of its text body with it at most. */
+const jointBodyBytesMax = 4096;
+
 /** Cuts a stream of bytes into batches, and these into frames. A body is a view of what was received, not a copy, where its batch came in one piece. */
 export class FrameReader {
   /** What is not read yet. All but the last piece are together less than what is waited for. */
@@ -77,13 +80,16 @@ export class FrameReader {
       if (!isFrameType(type)) throw new ProtocolError(`There is no frame type ${type}.`);
       if (nextText > textEnd || bytes + (isText ? 0 : bodyBytes) > end)
         throw new ProtocolError('A frame is longer than its batch.');
-      // A string of its own for each: what a module keeps of one must not keep the whole batch.
-      const own = nextText === text ? '' : buffer.toString('latin1', text, nextText);
+      // A string of its own for each: what a module keeps of one must not keep the whole batch. Head and short text together: two cost more.
+      const isJoint = isText && bodyBytes <= jointBodyBytesMax;
+      const headEnd = text + headBytes;
+      const ownEnd = isJoint ? nextText : headEnd;
+      const own = ownEnd === text ? '' : buffer.toString('latin1', text, ownEnd);
       const frame: Frame = {
         type,
         id: buffer.readUInt32LE(entry + 4),
-        head: isText ? own.slice(0, headBytes) : own,
-        body: isText ? own.slice(headBytes) : null,
+        head: isJoint ? own.slice(0, headBytes) : own,
+        body: isJoint ? own.slice(headBytes) : isText ? buffer.toString('latin1', headEnd, nextText) : null,
         isLast: (word & flags.isLast) !== 0,
       };
       text = nextText;
