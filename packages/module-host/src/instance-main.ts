@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { InstanceServer } from './instance/instance-server.js';
-import { processUsage } from './instance/usage.js';
+import { rehearse } from './instance/rehearsal.js';
+import { processUsage, statisticsWith } from './instance/usage.js';
 import { installWebStandards } from './instance/web-standards.js';
 import { SocketWire } from './wire/wire.js';
 
@@ -15,4 +16,6 @@ installWebStandards();
 const socket = new Socket({ fd: socketDescriptor, readable: true, writable: true });
 // Not `process.exit`: a module could hold that up.
 socket.on('error', () => kill());
-new InstanceServer(new SocketWire(socket), processUsage, () => kill());
+const takeStatistics = statisticsWith(processUsage);
+new InstanceServer(new SocketWire(socket), takeStatistics, () => kill());
+rehearse(takeStatistics);

@@ -7,10 +7,8 @@ import { FrameWriter } from '../wire/frame-writer.js';
 import { parseJson, type InstanceCall, type InstanceStatistics, type LoadResult } from '../wire/messages.js';
 import { Slots } from '../wire/slots.js';
 import type { Wire } from '../wire/wire.js';
-import { EventLoopDelay } from './event-loop-delay.js';
 import { deepFreeze, importModule } from './module.js';
 import { ServedRequest } from './served-request.js';
-import type { Usage } from './usage.js';
 
 /** The kernel takes no longer answer than 1 MiB, and tells less than this of a failure. */
 const messageLengthMax = 10_000;
@@ -22,13 +20,12 @@ export class InstanceServer {
   /** Begun when their batch is read: what of their bodies came with them is then there. */
   #arrived: ServedRequest[] = [];
   readonly #background = new Set<Promise<unknown>>();
-  readonly #eventLoopDelay = new EventLoopDelay();
   readonly #writer: FrameWriter;
   readonly #context: ModuleContext = { waitUntil: (promise) => this.#keepAlive(promise) };
 
   constructor(
     wire: Wire,
-    private readonly usage: () => Usage,
+    private readonly takeStatistics: () => InstanceStatistics,
     onEnd: () => void,
   ) {
     this.#writer = new FrameWriter(wire);
@@ -119,7 +116,7 @@ export class InstanceServer {
       case 'stop':
         return void (await this.#loaded.module.stop?.());
       case 'ping':
-        return this.#statistics();
+        return this.takeStatistics();
     }
   }
 
@@ -139,12 +136,5 @@ export class InstanceServer {
       .catch((error: unknown) => console.error(error))
       .finally(() => this.#background.delete(kept));
     this.#background.add(kept);
-  }
-
-  #statistics(): InstanceStatistics {
-    return {
-      ...this.usage(),
-      eventLoopDelaySeconds: this.#eventLoopDelay.takeSeconds(),
-    };
   }
 }

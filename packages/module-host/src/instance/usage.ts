@@ -1,7 +1,12 @@
-/** CPU time since the start and memory now. */
-export interface Usage {
-  cpuSeconds: number;
-  rssBytes: number;
+import type { InstanceStatistics } from '../wire/messages.js';
+import { EventLoopDelay } from './event-loop-delay.js';
+
+type Usage = Omit<InstanceStatistics, 'eventLoopDelaySeconds'>;
+
+/** To be called once; answers how to take them. */
+export function statisticsWith(usage: () => Usage): () => InstanceStatistics {
+  const eventLoopDelay = new EventLoopDelay();
+  return () => ({ ...usage(), eventLoopDelaySeconds: eventLoopDelay.takeSeconds() });
 }
 
 export function processUsage(): Usage {
