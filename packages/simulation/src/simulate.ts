@@ -6,6 +6,7 @@ import { ListeningChecker } from './checkers/listening-checker.js';
 import { NodeChecker } from './checkers/node-checker.js';
 import { RollingChecker } from './checkers/rolling-checker.js';
 import { RowChecker } from './checkers/row-checker.js';
+import { findCases } from './exercised.js';
 import { Counts, Findings, type Finding } from './findings.js';
 import { Operators } from './people/operators.js';
 import { Users } from './people/users.js';
@@ -168,7 +169,8 @@ function logTo({ log, scheduler, findings }: World): void {
   Logger.overrideLogger({ log: () => undefined, warn: write('warn'), error: write('error') });
 }
 
-function countUp({ scheduler, network, server }: World, counts: Counts): void {
+function countUp({ scheduler, network, server, log }: World, counts: Counts): void {
+  for (const name of findCases(log.text)) counts.add(name);
   counts.add('events', scheduler.eventCount);
   counts.add('seconds simulated', Math.round(scheduler.now / 1000));
   counts.add('commits with a replica ended under them', server.counts.orphaned);

@@ -41,27 +41,11 @@ describe('The simulation', () => {
     milliseconds,
   );
 
-  /** What was once found is met again, and nothing comes of it: each story has the line that tells so. */
-  it.each([
-    [
-      9,
-      'a stream had sent a revision before the database was restored',
-      /had sent this revision, or a later one, with/,
-    ],
-    [19, 'a deployment was paused while it was validated', /holding Validate \w+ Paused by request/],
-    [25, 'a node was started after a backup that came back', /was started after what this database knows of it/],
-    [
-      215,
-      'a restored database came to a revision that a node had accepted, with other content',
-      /has accepted a revision of this database with other content/,
-    ],
-    [72, 'a decision on a look from before a restore meets its revision again', /a look from before a restore meets/],
-  ])(
-    'finds nothing in seed %i, in which %s',
-    async (seed, _what, line) => {
-      const { output } = await run('--from', `${seed}`, '--seeds', '1', '--verbose');
-      expect(output).toContain(' 0 with findings');
-      expect(output).toMatch(line);
+  // That the cases of exercised.ts happen at all is seen to by every run of 300 seeds or more.
+  it.each([9, 19, 25, 72, 215, 465, 500, 2428, 3101])(
+    'finds nothing in seed %i any more',
+    async (seed) => {
+      expect((await run('--from', `${seed}`, '--seeds', '1')).output).toContain(' 0 with findings');
     },
     milliseconds,
   );

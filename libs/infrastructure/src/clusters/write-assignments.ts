@@ -56,6 +56,7 @@ const isHeld = `EXISTS (
 
 /** In the order of their ids, so that two writers never wait for each other. */
 export async function lockNodes(manager: EntityManager, nodeIds: readonly string[]): Promise<void> {
+  if (nodeIds.length === 0) return;
   await manager.query('SELECT FROM hotswap.node WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE', [nodeIds]);
 }
 

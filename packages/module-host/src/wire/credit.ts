@@ -25,8 +25,9 @@ export class CreditedSender {
     return true;
   }
 
-  /** Answers when everything is handed over, copied: a module may change or detach a piece of its stream at any time. False: nobody takes the rest. */
-  async send(bytes: Uint8Array): Promise<boolean> {
+  /** Answers when everything is handed over. Copies it first: a module may change or detach a piece of its stream at any time. False: nobody takes the rest. */
+  async send(piece: Uint8Array): Promise<boolean> {
+    const bytes = Buffer.from(piece);
     let at = 0;
     while (at < bytes.length && !this.#stopped) {
       if (this.#credit === 0) {
@@ -35,7 +36,7 @@ export class CreditedSender {
       }
       const size = Math.min(this.#credit, pieceBytesMax, bytes.length - at);
       this.#credit -= size;
-      this.writer.write(frameTypes.body, this.id, '', Buffer.from(bytes.subarray(at, at + size)), false);
+      this.writer.write(frameTypes.body, this.id, '', bytes.subarray(at, at + size), false);
       at += size;
     }
     return !this.#stopped;
