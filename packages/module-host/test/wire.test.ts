@@ -90,6 +90,23 @@ describe('Frames', () => {
     },
   );
 
+  it('have all bytes of a piece that is detached while the rest of it waits for credit', async () => {
+    const stream = new PassThrough({ highWaterMark: 2 ** 24 });
+    const writer = new FrameWriter(new SocketWire(stream));
+    const sender = new CreditedSender(writer, 1);
+    const piece = new Uint8Array(Buffer.alloc(150_000, 'a'));
+    const isSent = sender.send(piece);
+    structuredClone(null, { transfer: [piece.buffer] });
+    for (let grants = 0; grants < 2; grants++) {
+      sender.grant(64 * 1024);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await isSent).toBe(true);
+    writer.flush();
+    const bodies = read(sentOn(stream), []).frames.map(({ body }) => String(body));
+    expect(bodies.join('') === 'a'.repeat(150_000)).toBe(true);
+  });
+
   it('are not kept back until the turn ends once there are many bytes of them', () => {
     const stream = new PassThrough({ highWaterMark: 2 ** 24 });
     const writer = new FrameWriter(new SocketWire(stream));
