@@ -58,11 +58,11 @@ export function writeTrustFile(folder: string): string {
   return file;
 }
 
-/** Waits until `check` answers true; errors count as not yet. */
+/** Waits until `check` answers true; errors count as not yet. Ends before the tests do, since it can say what was there. */
 export async function eventually(
   check: () => Promise<boolean>,
   what: () => string,
-  milliseconds = 120_000,
+  milliseconds = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   for (;;) {

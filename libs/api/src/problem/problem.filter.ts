@@ -116,7 +116,7 @@ function isConnectionLoss(error: Error): boolean {
   for (let link: unknown = error, depth = 0; link instanceof Error && depth < 5; link = link.cause, depth++) {
     const { code } = link as Error & { code?: unknown };
     if (typeof code === 'string' && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|08|57P0)/.test(code)) return true;
-    if (/^Connection terminated/.test(link.message)) return true;
+    if (/^Connection terminated|not queryable|^Query runner already released/.test(link.message)) return true;
   }
   return false;
 }

@@ -6,12 +6,13 @@ import { deploymentEntity } from '../entities/deployment.js';
 import { evidenceEntity } from '../entities/evidence.js';
 import { releaseEntity } from '../entities/release.js';
 import { migrations } from '../migrations/index.js';
+import { PooledClient } from './pooled-client.js';
 
 const connectionsMax = 10;
 const connectTimeoutMilliseconds = 5_000;
 const statementTimeoutMilliseconds = 10_000;
 
-const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
+const pool = { Client: PooledClient, keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
 
 const logger = new Logger('Database');
 
@@ -24,7 +25,7 @@ export function databaseOptions(databaseUrl: string): DataSourceOptions {
     poolSize: connectionsMax,
     applicationName,
     extra: {
-      ...keepAlive,
+      ...pool,
       statement_timeout: statementTimeoutMilliseconds,
       lock_timeout: statementTimeoutMilliseconds / 2,
       idle_in_transaction_session_timeout: statementTimeoutMilliseconds,
@@ -40,7 +41,7 @@ export function migrationOptions(databaseUrl: string): DataSourceOptions {
     ...connectionOptions(databaseUrl),
     poolSize: 2,
     applicationName: `${applicationName} migrations`,
-    extra: keepAlive,
+    extra: pool,
   };
 }
 

@@ -50,9 +50,12 @@ export async function openDatabase(databaseUrl: string): Promise<DataSource> {
   }
 }
 
+/** What pg and TypeORM say, without a code, of a connection that ended under them. */
+const awayMessage = /timeout|connection terminated|not queryable|query runner already released/i;
+
 function isAway(error: unknown): boolean {
   const code = errorCode(error);
-  return (code !== null && awayCodes.has(code)) || /timeout|Connection terminated/i.test(messageOf(error));
+  return (code !== null && awayCodes.has(code)) || awayMessage.test(messageOf(error));
 }
 
 function cannotOpen(error: unknown): Error {

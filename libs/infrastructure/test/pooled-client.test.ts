@@ -1,0 +1,32 @@
+import { afterEach, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { DataSource } from 'typeorm';
+import { databaseOptions } from '../src/database/database-options.js';
+
+let server: Server | null = null;
+afterEach(() => {
+  server?.close();
+});
+
+const message = (type: string, ...parts: (string | Buffer)[]) => {
+  const body = Buffer.concat(parts.map((part) => Buffer.from(part as string)));
+  const head = Buffer.from(`${type}0000`);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+};
+const authenticated = message('R', Buffer.alloc(4));
+const readyForQuery = message('Z', 'I');
+const shutDown = message('E', 'SFATAL\0', 'C57P01\0', 'Mterminating connection due to administrator command\0', '\0');
+
+/** A Postgres that shuts down in the very moment in which a connection becomes ready: a real one can't be timed to it. */
+it('survives a Postgres that becomes ready and shuts down in one packet', async () => {
+  server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end(Buffer.concat([authenticated, readyForQuery, shutDown])));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const dataSource = new DataSource(databaseOptions(`postgres://hotswap@127.0.0.1:${port}/hotswap`));
+  await expect(dataSource.initialize()).rejects.toThrow('not queryable');
+});
