@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ClosedLoopLoad } from './support/closed-loop-load.js';
-import { deploy, stageOf, waitForEnd } from './support/deployments.js';
-import { startLocalCluster, type Environment, type LocalCluster } from './support/local-cluster.js';
+import { ClosedLoopLoad } from '../support/closed-loop-load.js';
+import { deploy, stageOf, waitForEnd } from '../support/deployments.js';
+import { startLocalCluster, type Environment, type LocalCluster } from '../support/local-cluster.js';
 
 /** Version 2.2.0 fails one EUR payment in ten: no health check sees that, only real traffic does. The tests build on each other. */
 describe('A version that fails some of its requests', () => {

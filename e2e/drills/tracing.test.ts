@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, startLocalCluster, type Environment, type LocalCluster } from './support/local-cluster.js';
-import { printTrace, TraceCollector, type CollectedSpan } from './support/trace-collector.js';
-import { waitFor } from './support/wait-for.js';
+import { freePort, startLocalCluster, type Environment, type LocalCluster } from '../support/local-cluster.js';
+import { printTrace, TraceCollector, type CollectedSpan } from '../support/trace-collector.js';
+import { waitFor } from '../support/wait-for.js';
 
 const fewNodes = {
   HOTSWAP_NODES_DEVELOPMENT: '1',
