@@ -77,6 +77,10 @@ export class Instance implements Tenant {
     return this.#ending || this.state === 'draining' ? 'leaving' : this.context.memoryRole();
   }
 
+  get isAwaited(): boolean {
+    return this.context.isAwaited();
+  }
+
   /** When it became ready, by the monotonic clock; Infinity: it has not. */
   get readyAt(): number {
     return this.#readyAt;
