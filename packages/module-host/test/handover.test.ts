@@ -34,6 +34,22 @@ const write = async (client: number) => {
 };
 
 describe('State', () => {
+  it('is not kept in memory with an answer that came along with it', async () => {
+    const source = `let answer;
+      export default {
+        fetch: () => new Promise((resolve) => { answer = () => resolve(new Response(new Uint8Array(20_000))); }),
+        async snapshot() { answer?.(); for (let n = 0; n < 20; n++) await null; return new Uint8Array(5_000_000); },
+        restore() {} };`;
+    await fixture.reach(fixture.release('shop@1.0.0', source, { state }));
+    const answer = fixture.send('shop');
+    await fixture.reach(fixture.release('shop@2.0.0', source, { state }));
+    const { body, release } = await answer;
+    expect(release).toBe('shop@1.0.0');
+    const bytes = body as Uint8Array;
+    expect(bytes.length).toBe(20_000);
+    expect(bytes.buffer.byteLength).toBeLessThanOrEqual(2 * bytes.length);
+  });
+
   it('of a megabyte changes hands under load: no write is lost, none doubled', async () => {
     const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) =>
       fixture.release(`shop@${version}`, counter, { state }, version === '1.0.0' ? { ballast: entries } : {}),
