@@ -50,37 +50,45 @@ describe('State', () => {
     expect(bytes.buffer.byteLength).toBeLessThanOrEqual(2 * bytes.length);
   });
 
-  it('of a megabyte changes hands under load: no write is lost, none doubled', async () => {
-    const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) =>
-      fixture.release(`shop@${version}`, counter, { state }, version === '1.0.0' ? { ballast: entries } : {}),
-    );
-    await fixture.reach(releases[0]!);
-    const written = Array.from({ length: 8 }, () => 0);
-    let isOver = false;
-    const clients = written.map(async (_, client) => {
-      while (!isOver) expect(await write(client)).toBe(++written[client]!);
-    });
-    for (const release of releases.slice(1)) {
-      const before = written.reduce((sum, count) => sum + count, 0);
-      await fixture.reach(release);
-      await fixture.until('writes go on', () => written.reduce((sum, count) => sum + count, 0) > before + 50);
-    }
-    isOver = true;
-    await Promise.all(clients);
-    expect(await fixture.json('shop')).toMatchObject({
-      version: '4.0.0',
-      counts: Object.fromEntries(written.map((count, client) => [client, count])),
-      entries,
-    });
-    expect(fixture.report('shop').lastSwap).toMatchObject({
-      release: releases.at(-1)!.digest,
-      from: releases.at(-2)!.digest,
-      stateBytes: expect.any(Number),
-      drained: 0,
-      cut: 0,
-    });
-    expect(fixture.report('shop').lastSwap!.stateBytes).toBeGreaterThan(2 ** 20);
-  });
+  it.each(['process', 'thread'] as const)(
+    'of a megabyte changes hands under load: no write is lost, none doubled (%s)',
+    async (isolation) => {
+      const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) =>
+        fixture.release(
+          `shop@${version}`,
+          counter,
+          { isolation, state },
+          version === '1.0.0' ? { ballast: entries } : {},
+        ),
+      );
+      await fixture.reach(releases[0]!);
+      const written = Array.from({ length: 8 }, () => 0);
+      let isOver = false;
+      const clients = written.map(async (_, client) => {
+        while (!isOver) expect(await write(client)).toBe(++written[client]!);
+      });
+      for (const release of releases.slice(1)) {
+        const before = written.reduce((sum, count) => sum + count, 0);
+        await fixture.reach(release);
+        await fixture.until('writes go on', () => written.reduce((sum, count) => sum + count, 0) > before + 50);
+      }
+      isOver = true;
+      await Promise.all(clients);
+      expect(await fixture.json('shop')).toMatchObject({
+        version: '4.0.0',
+        counts: Object.fromEntries(written.map((count, client) => [client, count])),
+        entries,
+      });
+      expect(fixture.report('shop').lastSwap).toMatchObject({
+        release: releases.at(-1)!.digest,
+        from: releases.at(-2)!.digest,
+        stateBytes: expect.any(Number),
+        drained: 0,
+        cut: 0,
+      });
+      expect(fixture.report('shop').lastSwap!.stateBytes).toBeGreaterThan(2 ** 20);
+    },
+  );
 });
 
 /** What may go wrong, from the first moment of a handover to the last; `turn` counts the calls of that function. */
