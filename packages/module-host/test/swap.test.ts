@@ -339,6 +339,15 @@ describe('A release that can not be made ready', () => {
     },
   );
 
+  it('is reported in text that can be kept, whatever its error says', async () => {
+    const source = `export default { fetch() {}, start() { throw new Error('no\\0' + '\\ud83d pool ' + '\\u{1f525}'.repeat(2000)); } };`;
+    const one = fixture.release('shop@1.0.0', source);
+    await fixture.reach(one);
+    const { error } = fixture.instance(one)!;
+    expect(error).toMatch(/^no\ufffd\ufffd pool (\u{1f525})+\ufffd?…$/u);
+    expect(error!.isWellFormed()).toBe(true);
+  });
+
   it('passes smoke requests that are answered as the manifest says', async () => {
     const smoke: SmokeCheck[] = [
       {
