@@ -116,7 +116,8 @@ export class Instance implements Tenant {
     try {
       await this.#raise(signal);
       signal.throwIfAborted();
-      if (this.#residence?.link.open !== true) throw new LoadError('start', `${this.#what} ended.`);
+      if (this.#residence?.link.open !== true || this.#evicted !== null)
+        throw new LoadError('start', `${this.#what} ended.`);
     } catch (error) {
       this.#ending = true;
       const hasGone = this.#residence?.link.open === false;
