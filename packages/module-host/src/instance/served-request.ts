@@ -47,6 +47,10 @@ export class ServedRequest {
       if (this.#isGivenUp) return;
       console.error(error);
       this.writer.write(frameTypes.error, this.id);
+    } finally {
+      // Nothing more of it comes: who still reads, in work given to `waitUntil`, would wait for ever.
+      if (this.#receiver?.isEnded === false)
+        this.#receiver.fail(new DOMException('The answer ended before the request.', 'AbortError'));
     }
   }
 
