@@ -23,6 +23,7 @@ export class Watch {
   #pulse: Pulse | null = null;
   readonly #scale: NodeJS.Timeout;
   readonly #usage = { cpuSeconds: 0, rssBytes: 0, rssBytesMax: 0 };
+  #isAsked = false;
   #isOver = false;
 
   /** @param onHarm it must be ended, for this reason. */
@@ -82,6 +83,16 @@ export class Watch {
   #weigh(): void {
     const rssBytes = this.#residentBytes;
     if (rssBytes !== null) this.#allows(rssBytes);
+    else if (this.#pulse === null) void this.#askWeight();
+  }
+
+  /** A thread's is known from itself alone, and later by its pulse. One that does not answer has the deadline of what it does. */
+  async #askWeight(): Promise<void> {
+    if (this.#isAsked || !this.link.open) return;
+    this.#isAsked = true;
+    const statistics = await this.#ping().catch(() => null);
+    this.#isAsked = false;
+    if (statistics !== null && !this.#isOver) this.#allows(statistics.rssBytes);
   }
 
   get #residentBytes(): number | null {
