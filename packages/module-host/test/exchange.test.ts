@@ -22,6 +22,7 @@ const echo = `export default { async fetch(request, env, ctx) {
     case '/broken': return new Response('sorry', { status: 500 });
     case '/throw': throw new Error('not today');
     case '/nothing': return 'no response';
+    case '/locked': { const response = new Response('ok'); response.body.getReader(); return response; }
     case '/half': return new Response(new ReadableStream({ async start(c) { c.enqueue(new TextEncoder().encode('half')); await new Promise((r) => setTimeout(r, 50)); c.error(new Error('broke off')); } }));
     case '/events': return new Response(new ReadableStream({ start(c) { let n = 0; const t = setInterval(() => { c.enqueue(new TextEncoder().encode('data: ' + n++ + '\\n\\n')); }, 20); this.t = t; }, cancel() { clearInterval(this.t); console.log('cancelled'); } }), { headers: { 'content-type': 'text/event-stream' } });
     case '/endless': return new Response(new ReadableStream({ pull(c) { globalThis.sent = (globalThis.sent ?? 0) + 16384; c.enqueue(new Uint8Array(16384)); } }));
@@ -306,6 +307,7 @@ describe('An exchange', () => {
   it.each([
     ['/throw', /not today/],
     ['/nothing', /did not return a Response/],
+    ['/locked', /a Response whose body is already used/],
   ])('fails when the module does: %s', async (path, message) => {
     const spec = one();
     await fixture.reach(spec);
