@@ -76,7 +76,12 @@ export class RunningContender {
 
   /** CPU time of it and all its descendants, in seconds. */
   cpuSeconds(): number {
-    return treeOf(this.#child.pid!).reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+    return this.pids().reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
+  }
+
+  /** Of it and all its descendants; its own first. */
+  pids(): number[] {
+    return treeOf(this.#child.pid!);
   }
 
   async stop(): Promise<void> {

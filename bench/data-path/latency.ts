@@ -1,6 +1,7 @@
 import { RunningContender } from './contender.js';
 import { bare, hosted } from './contenders.js';
 import { openLoop, type OpenLoopResult } from './open-loop.js';
+import { profile } from './profile.js';
 import { spread } from './spread.js';
 
 export interface LatencyOptions {
@@ -21,7 +22,7 @@ export const lowLoad = { perSecond: 50, modules: 1, module: 'module.mjs', delayM
 
 /** What a contender adds to bare's latency at a rate that both can take; A B A B as for throughput. */
 export async function compareLatency(isolation: string, options: LatencyOptions): Promise<object> {
-  const paths = Array.from({ length: options.modules }, (_, n) => (n === 0 ? '/m/' : `/m${n}/`));
+  const paths = pathsOf(options);
   const rounds: [OpenLoopResult, OpenLoopResult][] = [];
   const reference = await RunningContender.start(bare(options.delayMilliseconds));
   try {
@@ -49,6 +50,27 @@ export async function compareLatency(isolation: string, options: LatencyOptions)
     bareP99Milliseconds: of(0, 0.99),
     failures: rounds.reduce((sum, [a, b]) => sum + a.failures + b.failures, 0),
   };
+}
+
+/** Where the CPU goes at that rate, of bare and of the contender. */
+export async function profileLatency(isolation: string, options: LatencyOptions): Promise<object> {
+  const profiles: Record<string, object> = {};
+  for (const each of [bare(options.delayMilliseconds), hosted(isolation, options.module, options)]) {
+    const running = await RunningContender.start(each);
+    try {
+      const paths = pathsOf(options);
+      await openLoop(running.port, paths, { ...options, seconds: 10 });
+      const load = async () => (await openLoop(running.port, paths, options)).milliseconds.length;
+      profiles[each.name] = await profile(running, options.seconds, load);
+    } finally {
+      await running.stop();
+    }
+  }
+  return { ...options, microsecondsPerRequest: profiles };
+}
+
+function pathsOf({ modules }: LatencyOptions): string[] {
+  return Array.from({ length: modules }, (_, n) => (n === 0 ? '/m/' : `/m${n}/`));
 }
 
 function percentile({ milliseconds }: OpenLoopResult, share: number): number {

@@ -5,9 +5,9 @@ import { parseArgs } from 'node:util';
 import type { Contender } from './contender.js';
 import { here, hosted, isolations, peers, reloadedPeers, swapped } from './contenders.js';
 import { measureCores } from './cores.js';
-import { compareLatency, lowLoad, spreadLoad } from './latency.js';
+import { compareLatency, lowLoad, profileLatency, spreadLoad } from './latency.js';
 import { runSwaps, timeSwaps } from './swaps.js';
-import { compareThroughput } from './throughput.js';
+import { compareThroughput, profileThroughput } from './throughput.js';
 
 const usage = `Usage: npm run bench:data-path -- [options]
 Throughput, with wrk as the client, unless one of the others is asked for.
@@ -19,6 +19,7 @@ Throughput, with wrk as the client, unless one of the others is asked for.
   --body BYTES     POST bodies of so many bytes (default 0: GET)
   --spread         latency instead: ${spreadLoad.perSecond} requests/s over ${spreadLoad.modules} modules with handlers of ${spreadLoad.delayMilliseconds} ms
   --low-load       latency instead: ${lowLoad.perSecond} requests/s to one module
+  --profile        where the CPU goes instead, with perf; takes --seconds for each, of which 4 are enough
   --cores          how steady this machine's cores are instead
   --swaps N        swaps under load instead, so many of them, one each --swap-every milliseconds (default 1000)
   --requests N     ... and on until so many requests are answered
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     body: { type: 'string', default: '0' },
     spread: { type: 'boolean', default: false },
     'low-load': { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
     cores: { type: 'boolean', default: false },
     swaps: { type: 'string', default: '0' },
     'swap-every': { type: 'string', default: '1000' },
@@ -54,8 +56,8 @@ else await run();
 function measurements(): Map<string, () => Promise<object>> {
   if (values.cores) return new Map([['cores', measureCores]]);
   const load = values.spread ? spreadLoad : values['low-load'] ? lowLoad : null;
-  if (load !== null)
-    return new Map(isolations.map((name) => [name, () => compareLatency(name, { ...rounds, ...load })]));
+  const ofLatency = values.profile ? profileLatency : compareLatency;
+  if (load !== null) return new Map(isolations.map((name) => [name, () => ofLatency(name, { ...rounds, ...load })]));
   const isSwapped = Number(values.swaps) > 0 || Number(values['swap-times']) > 0;
   const own = isolations.map((name) => (isSwapped ? swapped(name) : hosted(name, 'module.mjs')));
   const others = values.peers ? (isSwapped ? reloadedPeers : peers) : [];
@@ -82,7 +84,8 @@ async function run(): Promise<void> {
 }
 
 function runThroughput(contender: Contender): Promise<object> {
-  return compareThroughput(contender, { ...rounds, connections, bodyBytes: Number(values.body) });
+  const ofThroughput = values.profile ? profileThroughput : compareThroughput;
+  return ofThroughput(contender, { ...rounds, connections, bodyBytes: Number(values.body) });
 }
 
 function runWithSwaps(contender: Contender): Promise<object> {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { type Contender, RunningContender } from './contender.js';
 import { bare, here } from './contenders.js';
+import { profile } from './profile.js';
 import { spread } from './spread.js';
 
 export interface ThroughputOptions {
@@ -61,6 +62,22 @@ export async function compareThroughput(contender: Contender, options: Throughpu
     cpuMicrosecondsPerRequest: spread(rounds.map(([, b]) => b.cpuMicrosecondsPerRequest)),
     failures: rounds.reduce((sum, [a, b]) => sum + a.failures + b.failures, 0),
   };
+}
+
+/** Where the CPU goes, of bare and of the contender. */
+export async function profileThroughput(contender: Contender, options: ThroughputOptions): Promise<object> {
+  const profiles: Record<string, object> = {};
+  for (const each of [bare(), contender]) {
+    const running = await RunningContender.start(each);
+    try {
+      await measure(running, { ...options, seconds: 3 });
+      const load = async () => (await measure(running, options)).requests;
+      profiles[each.name] = await profile(running, options.seconds, load);
+    } finally {
+      await running.stop();
+    }
+  }
+  return { connections: options.connections, bodyBytes: options.bodyBytes, microsecondsPerRequest: profiles };
 }
 
 async function measure(running: RunningContender, options: ThroughputOptions): Promise<Measurement> {
