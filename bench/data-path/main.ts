@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Contender } from './contender.js';
 import { here, hosted, isolations, peers, reloadedPeers, swapped } from './contenders.js';
+import { measureCores } from './cores.js';
 import { compareLatency, lowLoad, spreadLoad } from './latency.js';
 import { runSwaps, timeSwaps } from './swaps.js';
 import { compareThroughput } from './throughput.js';
@@ -12,12 +13,13 @@ const usage = `Usage: npm run bench:data-path -- [options]
 Throughput, with wrk as the client, unless one of the others is asked for.
   --only NAMES     contenders, separated by commas (default: process,thread; bare is always measured beside each)
   --peers          installs the peers in bench/data-path and measures them too
-  --rounds N       rounds of bare and contender, one after the other (default 5)
-  --seconds N      length of one measurement (default 3)
+  --rounds N       rounds of bare and contender, one after the other (default 15)
+  --seconds N      length of one measurement (default 1)
   --connections N  default 64
   --body BYTES     POST bodies of so many bytes (default 0: GET)
   --spread         latency instead: ${spreadLoad.perSecond} requests/s over ${spreadLoad.modules} modules with handlers of ${spreadLoad.delayMilliseconds} ms
   --low-load       latency instead: ${lowLoad.perSecond} requests/s to one module
+  --cores          how steady this machine's cores are instead
   --swaps N        swaps under load instead, so many of them, one each --swap-every milliseconds (default 1000)
   --requests N     ... and on until so many requests are answered
   --swap-times N   how long so many swaps take with nothing else to do, and the ways back
@@ -27,12 +29,13 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     peers: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '1' },
     connections: { type: 'string', default: '64' },
     body: { type: 'string', default: '0' },
     spread: { type: 'boolean', default: false },
     'low-load': { type: 'boolean', default: false },
+    cores: { type: 'boolean', default: false },
     swaps: { type: 'string', default: '0' },
     'swap-every': { type: 'string', default: '1000' },
     'swap-times': { type: 'string', default: '0' },
@@ -49,6 +52,7 @@ else await run();
 
 /** What is measured, by name. */
 function measurements(): Map<string, () => Promise<object>> {
+  if (values.cores) return new Map([['cores', measureCores]]);
   const load = values.spread ? spreadLoad : values['low-load'] ? lowLoad : null;
   if (load !== null)
     return new Map(isolations.map((name) => [name, () => compareLatency(name, { ...rounds, ...load })]));

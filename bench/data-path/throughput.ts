@@ -45,12 +45,15 @@ export async function compareThroughput(contender: Contender, options: Throughpu
   } finally {
     await reference.stop();
   }
+  const best = (at: 0 | 1) => Math.max(...rounds.map((round) => round[at].requestsPerSecond));
   const ratio = (of: (measurement: Measurement) => number) => spread(rounds.map(([a, b]) => of(b) / of(a)));
   return {
     contender: contender.name,
     connections: options.connections,
     bodyBytes: options.bodyBytes,
     throughputRatio: ratio(({ requestsPerSecond }) => requestsPerSecond),
+    /** Each one's quickest round: the one in which the machine was least disturbed. */
+    bestThroughputRatio: Number((best(1) / best(0)).toPrecision(4)),
     cpuRatio: ratio(({ cpuMicrosecondsPerRequest }) => cpuMicrosecondsPerRequest),
     p99Ratio: ratio(({ p99 }) => p99),
     requestsPerSecond: spread(rounds.map(([, { requestsPerSecond }]) => requestsPerSecond)),

@@ -80,6 +80,7 @@ export class Metrics {
       );
       this.eventLoopDelay.set(labels, Math.max(...same.map((each) => each.eventLoopDelaySeconds ?? 0)));
     }
+    this.forgetGauges(new Set(samples.map(nameOf)));
   }
 
   /** Counts the flips since the last call. */
@@ -113,9 +114,16 @@ export class Metrics {
     return { contentType: this.registry.contentType, text };
   }
 
+  /** Of what is not told of any more: its last memory would be counted with that of the others for good. */
+  private forgetGauges(told: ReadonlySet<string>): void {
+    for (const [name, labels] of this.releases)
+      if (!told.has(name)) for (const gauge of [this.inFlight, this.memory, this.eventLoopDelay]) gauge.remove(labels);
+  }
+
   // A node that lives through very many releases forgets the ones it saw first.
-  private labelsOf({ module, version }: TrafficSample): { module: string; version: string } {
-    const name = `${module}@${version}`;
+  private labelsOf(sample: TrafficSample): { module: string; version: string } {
+    const { module, version } = sample;
+    const name = nameOf(sample);
     let labels = this.releases.get(name);
     if (labels) return labels;
     labels = { module, version };
@@ -138,4 +146,8 @@ export class Metrics {
   private gauge<T extends string>(name: string, help: string, labelNames: readonly T[]): Gauge<T> {
     return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] });
   }
+}
+
+function nameOf({ module, version }: TrafficSample): string {
+  return `${module}@${version}`;
 }

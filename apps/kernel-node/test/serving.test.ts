@@ -50,7 +50,8 @@ describe('a node that serves', () => {
 
     expect(client.problems).toEqual([]);
     await waitFor('all is reported', () => sumOf(fixture.controlPlane.reports) === client.answerCount);
-    const metrics = await (await fetch(`${node.address}/metrics`)).text();
+    const scrape = async () => (await fetch(`${node.address}/metrics`)).text();
+    const metrics = await scrape();
     for (const [release, count] of client.answers) {
       const [module, version] = release.split('@');
       expect(sumOf(fixture.controlPlane.reports, version)).toBe(count);
@@ -69,6 +70,14 @@ describe('a node that serves', () => {
     expect(memory!.takenBytes).toBeGreaterThan(2 * 176 * 2 ** 20 - 1);
     const histogram = fixture.controlPlane.reports.flatMap(({ traffic }) => traffic.flatMap(({ latency }) => latency));
     expect(histogram.reduce((sum, count) => sum + count, 0)).toBe(client.answerCount);
+
+    const memoryOf = (version: string) =>
+      `hotswap_instance_resident_memory_bytes{module="greeter",version="${version}"}`;
+    await waitFor('the warm release has memory', async () => (await scrape()).includes(memoryOf('2.0.0')));
+    fixture.controlPlane.assign({ epoch: 1, revision: 4, modules: [assignment(one)] });
+    await waitFor('what has gone has none', async () => !(await scrape()).includes(memoryOf('2.0.0')));
+    expect(await scrape()).toContain(memoryOf('1.0.0'));
+    expect(await scrape()).toContain('hotswap_requests_total{module="greeter",version="2.0.0"}');
   });
 
   it('holds what it has no memory for, and says so with the numbers', async () => {

@@ -34,8 +34,9 @@ export class HostError extends Error {
   }
 }
 
-/** What to tell of a thrown value, of bounded length. */
+/** What to tell of a thrown value: of bounded length, and text that can be kept anywhere. Half a character, or NUL, is more than a database takes. */
 export function messageOf(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown);
-  return text.length > 2000 ? `${text.slice(0, 2000)}…` : text;
+  const cut = text.length > 2000 ? `${text.slice(0, 2000)}…` : text;
+  return cut.replaceAll('\0', '\ufffd').toWellFormed();
 }

@@ -1,10 +1,13 @@
 import type { Readable } from 'node:stream';
 import { HostError, messageOf } from './errors.js';
 import { headerOf, type AcceptedHead, type HostRequest, type Reply, type ResponseHeads } from './http.js';
-import { CreditedReceiver, CreditedSender } from './wire/credit.js';
+import { CreditedReceiver, CreditedSender, windowBytes } from './wire/credit.js';
 import { frameTypes, ProtocolError, type Frame } from './wire/frame.js';
 import type { FrameWriter } from './wire/frame-writer.js';
 import { encodeHeaders, encodeRequestHead } from './wire/head.js';
+
+/** No batch is so big but one with a state in it. */
+const plainBatchBytesMax = 256 * 1024;
 
 export interface ExchangeLimits {
   requestSeconds: number;
@@ -113,6 +116,8 @@ export class Exchange {
   #receiveResponse({ head: text, body, isLast }: Frame): void {
     if (this.#headAt !== null) throw new ProtocolError('A second head came.');
     if (body !== null && !isLast) throw new ProtocolError('A head came with a part of its body.');
+    if (body !== null && body.length > windowBytes)
+      throw new ProtocolError('A head came with more body than may be sent without credit.');
     const head = this.heads.accept(text);
     if (head === null) return this.fail('module-failed', `${this.release} answered with an unusable status or header.`);
     const { status, headers, contentLength } = head;
@@ -124,7 +129,10 @@ export class Exchange {
       if (!isBare && (contentLength ?? this.#bodyBytes) !== this.#bodyBytes) return this.#failLength();
       this.#end('answered');
     } else this.#receiver = new CreditedReceiver(this.writer, this.id, () => this.#leave());
-    this.reply.respond({ status, headers, body: isBare ? null : (body ?? this.#receiver), release: this.release });
+    // Most clients take it at once, and a copy would be for nothing; but one that is slow must not keep a state in memory.
+    const isAmongMuch = body instanceof Uint8Array && body.buffer.byteLength > plainBatchBytesMax;
+    const whole = isAmongMuch ? held(body) : body;
+    this.reply.respond({ status, headers, body: isBare ? null : (whole ?? this.#receiver), release: this.release });
     if (isBare) this.#leave();
   }
 

@@ -21,6 +21,8 @@ export interface InstanceContext extends WatchContext {
   log: ModuleLog;
   quarters: Pick<Quarters, 'take' | 'measure'>;
   memoryRole(): MemoryRole;
+  /** Users wait for it: there is nothing else that would answer them. */
+  isAwaited(): boolean;
   /** The node needs its memory: it must not be used any more, and has to be retired. */
   onMemoryNeeded(error: LoadError): void;
   /** Something that the report tells has changed. */

@@ -17,5 +17,5 @@ const socket = new Socket({ fd: socketDescriptor, readable: true, writable: true
 // Not `process.exit`: a module could hold that up.
 socket.on('error', () => kill());
 const takeStatistics = statisticsWith(processUsage);
-new InstanceServer(new SocketWire(socket), takeStatistics, () => kill());
-rehearse(takeStatistics);
+const server = new InstanceServer(new SocketWire(socket), takeStatistics, () => kill());
+rehearse(takeStatistics, () => server.isCalled);

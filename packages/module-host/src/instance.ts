@@ -77,6 +77,10 @@ export class Instance implements Tenant {
     return this.#ending || this.state === 'draining' ? 'leaving' : this.context.memoryRole();
   }
 
+  get isAwaited(): boolean {
+    return this.context.isAwaited();
+  }
+
   /** When it became ready, by the monotonic clock; Infinity: it has not. */
   get readyAt(): number {
     return this.#readyAt;
@@ -112,7 +116,8 @@ export class Instance implements Tenant {
     try {
       await this.#raise(signal);
       signal.throwIfAborted();
-      if (this.#residence?.link.open !== true) throw new LoadError('start', `${this.#what} ended.`);
+      if (this.#residence?.link.open !== true || this.#evicted !== null)
+        throw new LoadError('start', `${this.#what} ended.`);
     } catch (error) {
       this.#ending = true;
       const hasGone = this.#residence?.link.open === false;
@@ -279,10 +284,7 @@ export class Instance implements Tenant {
     if (hasHealth || health.path !== null) await this.#measure('health', () => this.#checkHealth(hasHealth), isGivenUp);
     const ask = () => smokeTest((request) => this.#probe(request), smoke, health.timeoutSeconds);
     if (smoke.length > 0) await this.#measure('smoke', ask, isGivenUp);
-    const residence = this.#residence;
-    if (residence === null) return;
-    const { lodging, link } = residence;
-    this.#watch = new Watch(lodging, link, this.manifest.limits, this.context, (harm) => residence.kill(harm));
+    this.#watch?.expectPulse();
   }
 
   /** Answers whether the module has a health check of its own. */
@@ -290,9 +292,11 @@ export class Instance implements Tenant {
     const secrets = await readSecrets(fetched.secretsDirectory, this.spec.module).catch(failAs('load'));
     const release = (this.#release = fetched);
     signal.throwIfAborted();
-    const { enclosure, isSpare } = await this.#move(release, signal).catch(failAs('load'));
-    figures.isSpare = isSpare;
-    const directory = await enclosure.furnish(release.directory).catch(failAs('load'));
+    const lodging = await this.#move(release, signal).catch(failAs('load'));
+    figures.isSpare = lodging.isSpare;
+    const { limits } = release.manifest;
+    this.#watch = new Watch(lodging, this.link, limits, this.context, (harm) => this.#residence?.kill(harm));
+    const directory = await lodging.enclosure.furnish(release.directory).catch(failAs('load'));
     const entryUrl = pathToFileURL(join(directory, release.manifest.entry)).href;
     const call: InstanceCall = { call: 'load', entryUrl, env: environmentOf(release, secrets) };
     const { functions } = loadResultOf(await this.#phase('load', call, this.context.timing.loadSeconds));

@@ -4,12 +4,17 @@ import { LoadError } from './errors.js';
 const ranks = { warm: 0, spare: 1, twin: 2, candidate: 3, active: 4, leaving: 4 } as const;
 export type MemoryRole = keyof typeof ranks;
 
+/** Above all of them. */
+const awaitedRank = 5;
+
 /** The highest rank that has to go for another: no module's candidate makes room for a release of another module. */
 const rankToGoMax = ranks.twin;
 
 export interface Tenant {
   readonly name: string;
   readonly memoryRole: MemoryRole;
+  /** Users wait for it: there is nothing else that would answer them. */
+  readonly isAwaited: boolean;
   /** Its memory is needed: it ends, and gives its claim up when it has. */
   leave(because: string): void;
 }
@@ -46,7 +51,7 @@ interface Waiting {
   refuse(error: LoadError): void;
 }
 
-/** Shares the memory that a node has for instances out among them. Whoever leaves still uses it until he is gone: those who were promised it wait, but for what serves. */
+/** Shares the memory that a node has for instances out among them. Whoever leaves still uses it until he is gone: those who were promised it wait, but for what users wait for. */
 export class MemoryBudget {
   readonly #claims = new Set<Claim>();
   /** Promised memory that others have not left yet. */
@@ -98,6 +103,11 @@ export class MemoryBudget {
       this.#dismiss(each, 'the instances together use more memory than the node has for them');
   }
 
+  /** Somebody's role, or whether users wait for him, may be another by now. */
+  review(): void {
+    this.#letIn();
+  }
+
   #add(tenant: Tenant, bytes: number): Claim {
     const claim = new Claim(tenant, bytes, (changed, hasEnded) => this.#freed(changed, hasEnded));
     this.#claims.add(claim);
@@ -121,14 +131,15 @@ export class MemoryBudget {
     waiting?.refuse(new LoadError('memory', `${claim.tenant.name} had to go: ${because}.`));
   }
 
-  /** Who matters most goes first, and of these who came first. */
+  /** Whom users wait for goes first, then who matters most, and of these who came first. */
   #letIn(): void {
-    const rankOf = (claim: Claim) => ranks[claim.tenant.memoryRole];
+    if (this.#waiting.size === 0) return;
+    const rankOf = ({ tenant }: Claim) => (tenant.isAwaited ? awaitedRank : ranks[tenant.memoryRole]);
     for (const [claim, waiting] of [...this.#waiting].sort(([a], [b]) => rankOf(b) - rankOf(a))) {
       const isFree =
         this.#presentBytesBeside(claim) + claim.bytes <= this.bytesMax ||
-        // Users wait for it: it shares what is promised to it with who is leaving, for as long as that takes.
-        (claim.tenant.memoryRole === 'active' && this.#stayingBytes <= this.bytesMax);
+        // It shares what is promised to it with who is leaving, for as long as that takes.
+        (claim.tenant.isAwaited && this.#stayingBytes <= this.bytesMax);
       if (!isFree && this.#isAnyoneOnTheWayOut) return;
       this.#waiting.delete(claim);
       if (isFree) waiting.enter();

@@ -18,11 +18,13 @@ import { phaseMeasure, type MeasurePhase, type Phase, type PhaseFigures } from '
 import { handOver, handoverSecondsOf } from './handover.js';
 import { Hold } from './hold.js';
 import { Prober } from './prober.js';
+import type { Quarters } from './quarters.js';
 import { ReleaseKeeper } from './release-keeper.js';
 import { swapReport } from './swap-report.js';
 import { WarmList } from './warm-list.js';
 
-export interface SlotContext extends Pick<InstanceContext, 'log' | 'timing' | 'quarters' | 'onChange'> {
+export interface SlotContext extends Pick<InstanceContext, 'log' | 'timing' | 'onChange'> {
+  quarters: Quarters;
   load: LoadRelease;
   onPhase: (phase: Phase) => void;
 }
@@ -144,7 +146,7 @@ export class ModuleSlot {
 
   #reconcile(): void {
     this.#isDue = false;
-    if (this.#dispatch.active?.serving !== true) this.#dispatch.active = null;
+    if (!this.#isServed) this.#dispatch.active = null;
     const wanted = this.#wanted();
     const candidate = this.isWanted ? this.#assignment?.candidate : null;
     this.#dispatch.candidate = (candidate && this.#keepers.get(candidate.digest)?.ready) ?? null;
@@ -157,6 +159,7 @@ export class ModuleSlot {
     }
     this.#keepTwin();
     this.#updateWarm();
+    this.context.quarters.review();
     this.#prober.follow((this.isWanted && this.#assignment?.probe) || null);
     const target = this.#flipTarget();
     // One that was deactivated for another that then failed has to be activated again.
@@ -200,6 +203,7 @@ export class ModuleSlot {
       timing,
       quarters,
       memoryRole: () => (isTwin ? 'twin' : this.#memoryRoleOf(spec)),
+      isAwaited: () => !isTwin && !this.#isServed && this.#memoryRoleOf(spec) === 'active',
       onMemoryNeeded: (error) => (isTwin ? this.#dropTwin(error) : this.#dropWarm(spec)),
       measure: this.#measure,
       traffic: {
@@ -232,6 +236,10 @@ export class ModuleSlot {
     return new Map(needed.flatMap((spec) => (spec === null ? [] : [[spec.digest, spec]])));
   }
 
+  get #isServed(): boolean {
+    return this.#dispatch.active?.serving === true;
+  }
+
   get #isReached(): boolean {
     return this.#dispatch.active !== null && this.#dispatch.active.spec.digest === this.#assignment?.active?.digest;
   }
@@ -247,7 +255,7 @@ export class ModuleSlot {
     const active = this.isWanted ? this.#assignment?.active : null;
     if (!active) return null;
     const asked = this.#keepers.get(active.digest)?.ready ?? null;
-    if (asked !== null || this.#dispatch.active?.serving === true) return asked ?? this.#dispatch.active;
+    if (asked !== null || this.#isServed) return asked ?? this.#dispatch.active;
     const substitute = [this.#lastActive, this.#wantedFallback()].map(
       (spec) => spec && this.#keepers.get(spec.digest)?.ready,
     );

@@ -65,6 +65,11 @@ export class Quarters {
     this.#budget.measure(claim, rssBytes);
   }
 
+  /** What instances are there for may have changed. */
+  review(): void {
+    this.#budget.review();
+  }
+
   memory(): { bytesMax: number; taken: Record<MemoryRole, number> } {
     return { bytesMax: this.#budget.bytesMax, taken: this.#budget.taken() };
   }

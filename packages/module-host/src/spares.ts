@@ -73,7 +73,7 @@ export class Spares {
   /** Where there is memory to spare for it. */
   #start(shape: Shape): void {
     let leave = () => undefined as void;
-    const tenant: Tenant = { name: 'a spare', memoryRole: 'spare', leave: () => leave() };
+    const tenant: Tenant = { name: 'a spare', memoryRole: 'spare', isAwaited: false, leave: () => leave() };
     const claim = this.budget.admitWhereFree(tenant, this.bytesOf(shape));
     if (claim === null) return void (this.#isShort = true);
     const enclosure = this.#tryToEnclose(shape);

@@ -9,5 +9,5 @@ import { PortWire } from './wire/wire.js';
 if (parentPort === null) throw new Error('This program runs as a worker thread.');
 installWebStandards();
 const takeStatistics = statisticsWith(threadUsage);
-new InstanceServer(new PortWire(parentPort, workerData as Int32Array), takeStatistics, () => undefined);
-rehearse(takeStatistics);
+const server = new InstanceServer(new PortWire(parentPort, workerData as Int32Array), takeStatistics, () => undefined);
+rehearse(takeStatistics, () => server.isCalled);

@@ -16,13 +16,14 @@ export interface WatchContext {
 }
 
 /**
- * Looks after an instance that is ready: whether it responds, what it uses, and whether that is too much. Its memory is looked at from outside where it has a
+ * Looks after an instance: what it uses, and whether that is too much; and once it is ready, whether it responds. Its memory is looked at from outside where it has a
  * process, so that one that does not respond, or does not tell the truth, is held to its limit too.
  */
 export class Watch {
-  readonly #pulse: Pulse;
+  #pulse: Pulse | null = null;
   readonly #scale: NodeJS.Timeout;
   readonly #usage = { cpuSeconds: 0, rssBytes: 0, rssBytesMax: 0 };
+  #isAsked = false;
   #isOver = false;
 
   /** @param onHarm it must be ended, for this reason. */
@@ -34,11 +35,16 @@ export class Watch {
     private readonly onHarm: (reason: string) => void,
   ) {
     this.#scale = setInterval(() => this.#weigh(), context.timing.pingSeconds * 1000);
+  }
+
+  /** It is ready. Before, each thing that it is to do has its own deadline. */
+  expectPulse(): void {
+    const { timing } = this.context;
     this.#pulse = new Pulse(
-      context.timing,
+      timing,
       () => this.#ping(),
       (statistics) => this.#observe(statistics),
-      () => onHarm(`did not respond for ${context.timing.stallSeconds} s`),
+      () => this.onHarm(`did not respond for ${timing.stallSeconds} s`),
       (error) => this.#onFailure(error),
     );
   }
@@ -50,7 +56,7 @@ export class Watch {
 
   stop(): void {
     this.#isOver = true;
-    this.#pulse.stop();
+    this.#pulse?.stop();
     clearInterval(this.#scale);
     this.context.traffic.forget(this.lodging.enclosure);
   }
@@ -77,6 +83,16 @@ export class Watch {
   #weigh(): void {
     const rssBytes = this.#residentBytes;
     if (rssBytes !== null) this.#allows(rssBytes);
+    else if (this.#pulse === null) void this.#askWeight();
+  }
+
+  /** A thread's is known from itself alone, and later by its pulse. One that does not answer has the deadline of what it does. */
+  async #askWeight(): Promise<void> {
+    if (this.#isAsked || !this.link.open) return;
+    this.#isAsked = true;
+    const statistics = await this.#ping().catch(() => null);
+    this.#isAsked = false;
+    if (statistics !== null && !this.#isOver) this.#allows(statistics.rssBytes);
   }
 
   get #residentBytes(): number | null {

@@ -122,6 +122,26 @@ describe('A neighbour feels nothing of a module that', () => {
       expect(fixture.logs.some(({ message }) => /^Work given to waitUntil was cut/.test(message))).toBe(true);
   });
 
+  const fill = 'globalThis.all = Array.from({ length: 30 }, () => Buffer.alloc(2 ** 23, 1));';
+  const grow = 'for (const all = []; ; await new Promise((r) => setTimeout(r, 5))) all.push(Buffer.alloc(2 ** 23, 1));';
+  it.each([
+    ['load', 'by and by', `${grow} export default { fetch() {} };`],
+    ['start', 'by and by', `export default { async start() { ${grow} }, fetch() {} };`],
+    ['start', 'and then blocks', `export default { start() { ${fill} for (;;); }, fetch() {} };`],
+    ['health', 'at once', `export default { health() { ${fill} return new Promise(() => {}); }, fetch() {} };`],
+  ])('uses more memory than it may before it is ready (%s), %s', async (failureKind, _, source) => {
+    const till = fixture.release('till@1.0.0');
+    await fixture.reach(till);
+    const shop = fixture.release('shop@1.0.0', source, { limits: { memoryMiB: 48 }, health: { timeoutSeconds: 30 } });
+    await besideNeighbour(() => fixture.reach(shop));
+    expect(fixture.instance(shop)).toMatchObject({
+      state: 'Failed',
+      failureKind,
+      error: expect.stringMatching(/^The process used \d+ MiB of memory, more than the 192 MiB .+, and was ended\.$/),
+    });
+    expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
+  });
+
   it("uses its process' thread pool without end", async () => {
     const { till } = await reachBoth();
     let isOver = false;

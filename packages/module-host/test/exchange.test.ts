@@ -22,10 +22,12 @@ const echo = `export default { async fetch(request, env, ctx) {
     case '/broken': return new Response('sorry', { status: 500 });
     case '/throw': throw new Error('not today');
     case '/nothing': return 'no response';
+    case '/locked': { const response = new Response('ok'); response.body.getReader(); return response; }
     case '/half': return new Response(new ReadableStream({ async start(c) { c.enqueue(new TextEncoder().encode('half')); await new Promise((r) => setTimeout(r, 50)); c.error(new Error('broke off')); } }));
     case '/events': return new Response(new ReadableStream({ start(c) { let n = 0; const t = setInterval(() => { c.enqueue(new TextEncoder().encode('data: ' + n++ + '\\n\\n')); }, 20); this.t = t; }, cancel() { clearInterval(this.t); console.log('cancelled'); } }), { headers: { 'content-type': 'text/event-stream' } });
     case '/endless': return new Response(new ReadableStream({ pull(c) { globalThis.sent = (globalThis.sent ?? 0) + 16384; c.enqueue(new Uint8Array(16384)); } }));
     case '/sent': return Response.json({ sent: globalThis.sent ?? 0 });
+    case '/late': ctx.waitUntil(request.text().catch((error) => console.log('cut: ' + error.message))); return new Response('early');
     case '/ignore': return new Response('not read');
     case '/wait': request.signal.addEventListener('abort', () => console.log('aborted: ' + request.signal.reason.message)); return new Promise(() => {});
     case '/smuggle': return new Response('0123456789', { headers: { 'content-length': '4', connection: 'close', 'transfer-encoding': 'chunked' } });
@@ -129,6 +131,18 @@ describe('An exchange', () => {
     }
     expect((await fixture.get('shop', '/ignore', { method: 'POST', body: source() })).text).toBe('not read');
     await fixture.until('the rest is read', () => isRead);
+  });
+
+  it('lets the module read no more of the request once the answer is complete, and tells it so', async () => {
+    await fixture.reach(one());
+    const client = new AbortController();
+    async function* source() {
+      yield Buffer.from('half');
+      await pause(60_000, undefined, { signal: client.signal });
+    }
+    expect((await fixture.get('shop', '/late', { method: 'POST', body: source() })).text).toBe('early');
+    await fixture.until('it is told', () => printed('cut: The answer ended before the request.'));
+    client.abort();
   });
 
   it('streams events as they happen, and tells the module when the client leaves', async () => {
@@ -293,6 +307,7 @@ describe('An exchange', () => {
   it.each([
     ['/throw', /not today/],
     ['/nothing', /did not return a Response/],
+    ['/locked', /a Response whose body is already used/],
   ])('fails when the module does: %s', async (path, message) => {
     const spec = one();
     await fixture.reach(spec);

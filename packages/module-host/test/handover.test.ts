@@ -34,37 +34,61 @@ const write = async (client: number) => {
 };
 
 describe('State', () => {
-  it('of a megabyte changes hands under load: no write is lost, none doubled', async () => {
-    const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) =>
-      fixture.release(`shop@${version}`, counter, { state }, version === '1.0.0' ? { ballast: entries } : {}),
-    );
-    await fixture.reach(releases[0]!);
-    const written = Array.from({ length: 8 }, () => 0);
-    let isOver = false;
-    const clients = written.map(async (_, client) => {
-      while (!isOver) expect(await write(client)).toBe(++written[client]!);
-    });
-    for (const release of releases.slice(1)) {
-      const before = written.reduce((sum, count) => sum + count, 0);
-      await fixture.reach(release);
-      await fixture.until('writes go on', () => written.reduce((sum, count) => sum + count, 0) > before + 50);
-    }
-    isOver = true;
-    await Promise.all(clients);
-    expect(await fixture.json('shop')).toMatchObject({
-      version: '4.0.0',
-      counts: Object.fromEntries(written.map((count, client) => [client, count])),
-      entries,
-    });
-    expect(fixture.report('shop').lastSwap).toMatchObject({
-      release: releases.at(-1)!.digest,
-      from: releases.at(-2)!.digest,
-      stateBytes: expect.any(Number),
-      drained: 0,
-      cut: 0,
-    });
-    expect(fixture.report('shop').lastSwap!.stateBytes).toBeGreaterThan(2 ** 20);
+  it('is not kept in memory with an answer that came along with it', async () => {
+    const source = `let answer;
+      export default {
+        fetch: () => new Promise((resolve) => { answer = () => resolve(new Response(new Uint8Array(20_000))); }),
+        async snapshot() { answer?.(); for (let n = 0; n < 20; n++) await null; return new Uint8Array(5_000_000); },
+        restore() {} };`;
+    await fixture.reach(fixture.release('shop@1.0.0', source, { state }));
+    const answer = fixture.send('shop');
+    await fixture.reach(fixture.release('shop@2.0.0', source, { state }));
+    const { body, release } = await answer;
+    expect(release).toBe('shop@1.0.0');
+    const bytes = body as Uint8Array;
+    expect(bytes.length).toBe(20_000);
+    expect(bytes.buffer.byteLength).toBeLessThanOrEqual(2 * bytes.length);
   });
+
+  it.each(['process', 'thread'] as const)(
+    'of a megabyte changes hands under load: no write is lost, none doubled (%s)',
+    async (isolation) => {
+      const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) =>
+        fixture.release(
+          `shop@${version}`,
+          counter,
+          { isolation, state },
+          version === '1.0.0' ? { ballast: entries } : {},
+        ),
+      );
+      await fixture.reach(releases[0]!);
+      const written = Array.from({ length: 8 }, () => 0);
+      let isOver = false;
+      const clients = written.map(async (_, client) => {
+        while (!isOver) expect(await write(client)).toBe(++written[client]!);
+      });
+      for (const release of releases.slice(1)) {
+        const before = written.reduce((sum, count) => sum + count, 0);
+        await fixture.reach(release);
+        await fixture.until('writes go on', () => written.reduce((sum, count) => sum + count, 0) > before + 50);
+      }
+      isOver = true;
+      await Promise.all(clients);
+      expect(await fixture.json('shop')).toMatchObject({
+        version: '4.0.0',
+        counts: Object.fromEntries(written.map((count, client) => [client, count])),
+        entries,
+      });
+      expect(fixture.report('shop').lastSwap).toMatchObject({
+        release: releases.at(-1)!.digest,
+        from: releases.at(-2)!.digest,
+        stateBytes: expect.any(Number),
+        drained: 0,
+        cut: 0,
+      });
+      expect(fixture.report('shop').lastSwap!.stateBytes).toBeGreaterThan(2 ** 20);
+    },
+  );
 });
 
 /** What may go wrong, from the first moment of a handover to the last; `turn` counts the calls of that function. */

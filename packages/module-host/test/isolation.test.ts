@@ -21,6 +21,14 @@ function creditOf(text) {
   batch.write(text.repeat(ids.length), 12 + ids.length * 16);
   return batch;
 }
+/** A batch with the answer to the second exchange, whole, though it is longer than the credit at its start. */
+function longAnswer() {
+  const [head, body] = ['200', 'x'.repeat(2 ** 16 + 1)];
+  const batch = Buffer.alloc(12 + 16 + head.length + body.length);
+  [batch.length - 4, 1, head.length + body.length, 0x705, 1, head.length, body.length].forEach((word, at) => batch.writeUInt32LE(word, at * 4));
+  batch.write(head + body, 28);
+  return batch;
+}
 export default { async fetch(request, env) {
   const { pathname } = new URL(request.url);
   if (pathname === '/hang') return new Promise(() => {});
@@ -29,6 +37,7 @@ export default { async fetch(request, env) {
   if (pathname === '/spin') for (;;);
   if (pathname === '/garbage') (await import('node:fs')).writeSync(3, 'what a kernel never expects'.repeat(100));
   if (pathname === '/credit') (await import('node:fs')).writeSync(3, creditOf('NaN'));
+  if (pathname === '/long') (await import('node:fs')).writeSync(3, longAnswer());
   if (pathname === '/result') JSON.stringify = () => '"' + 'x'.repeat(2 ** 20) + '"';
   if (pathname === '/buffers')
     for (globalThis.kept = []; kept.length < 24; await new Promise((resolve) => setTimeout(resolve, 10)))
@@ -43,6 +52,7 @@ describe('An instance that dies', () => {
     ['/reject', /exit code 1/],
     ['/garbage', /protocol/],
     ['/credit', /Credit is not a number of bytes/],
+    ['/long', /more body than may be sent without credit/],
     ['/result', /The answer to ping is longer than 1048576 bytes/],
     // On a busy machine the collector's last efforts may take so long that the watchdog is first.
     ['/heap', /SIGABRT|exit code|did not respond/],

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
 import { defaultShape } from '../src/enclosure.js';
 import { encloseIn, LoadError, type Enclosure, type ModuleHostOptions, type Shape } from '../src/index.js';
@@ -249,6 +249,56 @@ describe('A node whose memory is all taken', () => {
     await fixture.until('it serves again', () => fixture.report('shop').active === one.digest);
     expect(fixture.host.memory().taken).toMatchObject({ active: instanceMiB * 2 ** 20, leaving: 0 });
     rmSync(folder, { recursive: true });
+  });
+
+  describe('that somebody is still leaving', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'hotswap-gate-'));
+    const gate = join(folder, 'open');
+    afterEach(() => rmSync(gate, { force: true }));
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    /** A warm release that answers a request when the gate is there, the active one of the same module, and room for a third but for a bit. */
+    async function reachWarm() {
+      open({ memoryBytesMax: (3 * instanceMiB - 1) * 2 ** 20, spareCountMax: 0 });
+      const source = `import { existsSync } from 'node:fs';
+        export default { async fetch(request, env) { while (!existsSync(env.gate)) await new Promise((resolve) => setTimeout(resolve, 20)); return new Response('at last'); } };`;
+      const one = fixture.release('shop@1.0.0', source, { permissions: { fileRead: [folder] } }, { gate });
+      const two = fixture.release('shop@2.0.0');
+      await fixture.reach(one);
+      const slow = fixture.get('shop');
+      await fixture.reach(two, { warm: [one] });
+      return { one, two, slow };
+    }
+
+    it('lets no more in where users have a release that answers', async () => {
+      const { one, two, slow } = await reachWarm();
+      const three = fixture.release('shop@3.0.0');
+      fixture.apply(three, { warm: [one] });
+      await fixture.until('the warm one leaves', () => fixture.host.memory().taken.leaving > 0);
+      await pause(200);
+      expect(fixture.instance(three)).toMatchObject({ pid: null });
+      expect(fixture.instance(two)).toMatchObject({ state: 'Active' });
+      expect((await fixture.get('shop')).release).toBe('shop@2.0.0');
+      writeFileSync(gate, '');
+      expect((await slow).text).toBe('at last');
+      await fixture.until('the next one serves', () => fixture.report('shop').active === three.digest);
+    });
+
+    it('lets in what nobody waited for before, once users do', async () => {
+      const { one, two, slow } = await reachWarm();
+      const [broken, till] = [fixture.release('till@1.0.0'), fixture.release('till@2.0.0')];
+      fixture.refusals.set(broken.digest, new LoadError('digest', 'not what was signed'));
+      fixture.apply(broken, { candidate: till });
+      await fixture.until('the warm one leaves', () => fixture.host.memory().taken.leaving > 0);
+      await pause(200);
+      expect(fixture.instance(till)).toMatchObject({ pid: null });
+      fixture.apply(till);
+      await fixture.until('it serves', () => fixture.report('till').active === till.digest);
+      expect(fixture.instance(one)).toMatchObject({ state: 'Draining' });
+      expect(fixture.instance(two)).toMatchObject({ state: 'Active' });
+      writeFileSync(gate, '');
+      expect((await slow).text).toBe('at last');
+    });
   });
 
   it('ends what is warm, then the spare, then the twin, for a candidate', async () => {

@@ -8,6 +8,8 @@ let fixture: HostFixture;
 beforeEach(() => void (fixture = new HostFixture()));
 afterEach(() => fixture.close());
 
+const isolations = ['process', 'thread'] as const;
+
 describe('Swapping releases', () => {
   it('serves the active release and says which one it was', async () => {
     const one = fixture.release('shop@1.0.0');
@@ -21,12 +23,14 @@ describe('Swapping releases', () => {
     expect(fixture.instance(one)).toMatchObject({ state: 'Active', error: null, crashes: 0 });
   });
 
-  it('loses no request while flipping again and again under load', async () => {
+  it.each(isolations)('loses no request while flipping again and again under load: %s', async (isolation) => {
     const slow = `export default { async fetch(request, env) {
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
       return Response.json({ version: env.version });
     } };`;
-    const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) => fixture.release(`shop@${version}`, slow));
+    const releases = ['1.0.0', '2.0.0', '3.0.0', '4.0.0'].map((version) =>
+      fixture.release(`shop@${version}`, slow, { isolation }),
+    );
     await fixture.reach(releases[0]!);
     const seen = new Map<string, number>();
     let stopped = false;
@@ -51,40 +55,45 @@ describe('Swapping releases', () => {
     expect(samples.every((sample) => sample.failures === 0 && sample.inFlight === 0)).toBe(true);
   });
 
-  it('ends where the last assignment says, whatever came before, and answers every request meanwhile', async () => {
-    const source = `let active = false; export default {
+  it.each(isolations)(
+    'ends where the last assignment says, whatever came before, and answers every request meanwhile: %s',
+    async (isolation) => {
+      const source = `let active = false; export default {
       async activate() { await new Promise((resolve) => setTimeout(resolve, Math.random() * 30)); active = true; },
       async deactivate() { active = false; await new Promise((resolve) => setTimeout(resolve, Math.random() * 30)); },
       async fetch(request, env) {
         await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
         return Response.json({ version: env.version, active });
       } };`;
-    const releases = ['1.0.0', '2.0.0', '3.0.0'].map((version) => fixture.release(`shop@${version}`, source));
-    const any = () => releases[Math.floor(Math.random() * 3)]!;
-    await fixture.reach(releases[0]!);
-    let stopped = false;
-    let answered = 0;
-    const clients = Array.from({ length: 8 }, async () => {
-      for (; !stopped; answered++) expect((await fixture.get('shop')).status).toBe(200);
-    });
-    const pids = new Set<number>();
-    for (let turn = 0; turn < 30; turn++) {
-      const [candidate, candidatePercent] = [Math.random() < 0.5 ? any() : null, Math.random() * 100];
-      fixture.apply(any(), { candidate, candidatePercent, warm: Math.random() < 0.5 ? [any()] : [] });
-      await pause(Math.random() * 120);
-      for (const { pid } of fixture.report('shop').instances) if (pid !== null) pids.add(pid);
-    }
-    await fixture.reach(releases[1]!, { warm: [releases[2]!] });
-    await fixture.until('the others retired', () => fixture.report('shop').instances.length === 2);
-    stopped = true;
-    await Promise.all(clients);
-    expect(answered).toBeGreaterThan(100);
-    expect(await fixture.json('shop')).toEqual({ version: '2.0.0', active: true });
-    expect(fixture.instance(releases[2]!)?.state).toMatch(/^(Ready|Warm)$/);
-    const kept = fixture.report('shop').instances.map(({ pid }) => pid);
-    await fixture.until('their processes ended', () => [...pids].every((pid) => kept.includes(pid) || !isAlive(pid)));
-    expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
-  });
+      const releases = ['1.0.0', '2.0.0', '3.0.0'].map((version) =>
+        fixture.release(`shop@${version}`, source, { isolation }),
+      );
+      const any = () => releases[Math.floor(Math.random() * 3)]!;
+      await fixture.reach(releases[0]!);
+      let stopped = false;
+      let answered = 0;
+      const clients = Array.from({ length: 8 }, async () => {
+        for (; !stopped; answered++) expect((await fixture.get('shop')).status).toBe(200);
+      });
+      const pids = new Set<number>();
+      for (let turn = 0; turn < 30; turn++) {
+        const [candidate, candidatePercent] = [Math.random() < 0.5 ? any() : null, Math.random() * 100];
+        fixture.apply(any(), { candidate, candidatePercent, warm: Math.random() < 0.5 ? [any()] : [] });
+        await pause(Math.random() * 120);
+        for (const { pid } of fixture.report('shop').instances) if (pid !== null) pids.add(pid);
+      }
+      await fixture.reach(releases[1]!, { warm: [releases[2]!] });
+      await fixture.until('the others retired', () => fixture.report('shop').instances.length === 2);
+      stopped = true;
+      await Promise.all(clients);
+      expect(answered).toBeGreaterThan(100);
+      expect(await fixture.json('shop')).toEqual({ version: '2.0.0', active: true });
+      expect(fixture.instance(releases[2]!)?.state).toMatch(/^(Ready|Warm)$/);
+      const kept = fixture.report('shop').instances.map(({ pid }) => pid);
+      await fixture.until('their processes ended', () => [...pids].every((pid) => kept.includes(pid) || !isAlive(pid)));
+      expect(fixture.logs.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+    },
+  );
 
   it('tells a release that is let go while it is activated to end its background work, before it ends', async () => {
     const source = `export default {
@@ -329,6 +338,15 @@ describe('A release that can not be made ready', () => {
       });
     },
   );
+
+  it('is reported in text that can be kept, whatever its error says', async () => {
+    const source = `export default { fetch() {}, start() { throw new Error('no\\0' + '\\ud83d pool ' + '\\u{1f525}'.repeat(2000)); } };`;
+    const one = fixture.release('shop@1.0.0', source);
+    await fixture.reach(one);
+    const { error } = fixture.instance(one)!;
+    expect(error).toMatch(/^no\ufffd\ufffd pool (\u{1f525})+\ufffd?…$/u);
+    expect(error!.isWellFormed()).toBe(true);
+  });
 
   it('passes smoke requests that are answered as the manifest says', async () => {
     const smoke: SmokeCheck[] = [

@@ -35,6 +35,18 @@ describe('An instance in a thread', () => {
     await fixture.until('its figures come', () => (fixture.traffic(two)?.rssBytes ?? 0) > 2 ** 20);
   });
 
+  it('that takes more memory than it may before it is ready is ended', async () => {
+    const growing = `export default { fetch() {}, async start() {
+      for (const all = []; ; await new Promise((resolve) => setTimeout(resolve, 5))) all.push(Buffer.alloc(2 ** 22, 1));
+    } };`;
+    const shop = fixture.release('shop@1.0.0', growing, { isolation, limits: { memoryMiB: 32 } });
+    await fixture.reach(shop);
+    expect(fixture.instance(shop)).toMatchObject({
+      failureKind: 'start',
+      error: expect.stringMatching(/^The thread used \d+ MiB of memory, more than the 160 MiB .+, and was ended\.$/),
+    });
+  });
+
   it.each(['/exit', '/post', '/reject', '/spin', '/heap'])('ends alone by %s, and is started again', async (path) => {
     const shop = fixture.release('shop@1.0.0', source, { isolation, limits: { memoryMiB: 32 } });
     const till = fixture.release('till@1.0.0', source);

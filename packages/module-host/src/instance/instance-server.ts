@@ -20,6 +20,7 @@ export class InstanceServer {
   /** Begun when their batch is read: what of their bodies came with them is then there. */
   #arrived: ServedRequest[] = [];
   readonly #background = new Set<Promise<unknown>>();
+  #isCalled = false;
   readonly #writer: FrameWriter;
   readonly #context: ModuleContext = { waitUntil: (promise) => this.#keepAlive(promise) };
 
@@ -35,6 +36,11 @@ export class InstanceServer {
       () => this.#begin(),
     );
     wire.listen((bytes) => reader.push(bytes), onEnd);
+  }
+
+  /** The kernel has asked for something. */
+  get isCalled(): boolean {
+    return this.#isCalled;
   }
 
   #receive(frame: Frame): void {
@@ -63,6 +69,7 @@ export class InstanceServer {
   }
 
   async #answerCall(id: number, call: InstanceCall): Promise<void> {
+    this.#isCalled = true;
     await this.#tell(id, async () => {
       if (call.call === 'snapshot') this.#writer.write(frameTypes.done, id, '', await this.#snapshot());
       else this.#writer.writeJson(frameTypes.done, id, (await this.#call(call)) ?? null);

@@ -14,10 +14,12 @@ const answerBytesMax = 64 * 1024;
 /**
  * Does once what an instance is there for: a sign of life, loading a module (one of its own), a request. Code that was never run is slow to run; so the first
  * module and its first request need not wait for that, but whoever waits in reserve does it while nobody waits.
+ *
+ * @param isCalled somebody waits: what is not begun is left.
  */
-export function rehearse(takeStatistics: () => InstanceStatistics): void {
+export function rehearse(takeStatistics: () => InstanceStatistics, isCalled: () => boolean): void {
   let tell: (bytes: Buffer) => void = () => undefined;
-  const kernel = new FrameWriter(wireTo((bytes) => tell(bytes)));
+  const kernel = new FrameWriter(wireTo((bytes) => isCalled() || tell(bytes)));
   const ask = (id: number, call: InstanceCall) => kernel.writeJson(frameTypes.call, id, call);
   const answers = new FrameReader(answerBytesMax, ({ type, id }) => {
     if (type === frameTypes.done && id === 1) ask(2, { call: 'load', entryUrl: `data:text/javascript,${source}`, env });
@@ -31,7 +33,7 @@ export function rehearse(takeStatistics: () => InstanceStatistics): void {
   ask(1, { call: 'ping' });
 }
 
-function wireTo(send: (bytes: Buffer) => void): Wire {
+function wireTo(send: (bytes: Buffer) => unknown): Wire {
   return {
     joinedBytesMax: Infinity,
     bufferedBytes: 0,

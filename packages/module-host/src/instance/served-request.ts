@@ -47,6 +47,10 @@ export class ServedRequest {
       if (this.#isGivenUp) return;
       console.error(error);
       this.writer.write(frameTypes.error, this.id);
+    } finally {
+      // Nothing more of it comes: who still reads, in work given to `waitUntil`, would wait for ever.
+      if (this.#receiver?.isEnded === false)
+        this.#receiver.fail(new DOMException('The answer ended before the request.', 'AbortError'));
     }
   }
 
@@ -62,7 +66,8 @@ export class ServedRequest {
   /** @throws TypeError for anything but a Response whose body is still to be read. */
   async #send(response: unknown): Promise<void> {
     if (!(response instanceof NativeResponse)) throw new TypeError('"fetch" did not return a Response.');
-    if (response.bodyUsed) throw new TypeError('"fetch" returned a Response whose body is already used.');
+    if (response.bodyUsed || response.body?.locked === true)
+      throw new TypeError('"fetch" returned a Response whose body is already used.');
     if (response.type === 'error') throw new TypeError('"fetch" returned Response.error().');
     if (this.#isGivenUp) return void (await response.body?.cancel(this.#reason));
     const hasBody = response.body !== null && this.#head.method !== 'HEAD';

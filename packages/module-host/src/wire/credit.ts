@@ -86,6 +86,11 @@ export class CreditedReceiver implements AsyncIterableIterator<Uint8Array, undef
     private readonly onCancel: () => void,
   ) {}
 
+  /** Nothing more comes. */
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
   /** @throws ProtocolError when the sender had no credit for it. */
   push(bytes: Uint8Array): void {
     if (this.#ended || bytes.length === 0) return;
