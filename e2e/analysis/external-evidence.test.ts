@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../tools/free-port.js';
 import { deploy, look, waitForEnd } from '../support/deployments.js';
 import { changePolicy, underLoad, waitForVersion } from '../support/drill-cluster.js';
-import { freePort, startLocalCluster, type LocalCluster } from '../support/local-cluster.js';
+import { startLocalCluster, type LocalCluster } from '../support/local-cluster.js';
 import { hasPrometheus, PrometheusServer } from '../support/prometheus-server.js';
 import { waitFor } from '../support/wait-for.js';
 
@@ -34,11 +35,11 @@ const failedShare = `sum(hotswap_request_failures_total${ofModule}) / sum(hotswa
       },
       validateSeconds: 1,
     });
-  }, 240_000);
+  });
   afterAll(async () => {
     await prometheus?.stop();
     await cluster?.stop();
-  }, 120_000);
+  });
 
   /** Takes 2.1.0 to Development under load, by these checks. */
   async function deployWith(checks: { name: string; query: string; url?: string; min?: number; max?: number }[]) {
@@ -66,7 +67,7 @@ const failedShare = `sum(hotswap_request_failures_total${ofModule}) / sum(hotswa
       expect(JSON.stringify(deployment.reason)).toMatch(/requests is \d+, wanted at most 0/);
     });
     await waitForVersion(cluster, 'Development', '2.0.0');
-  }, 240_000);
+  });
 
   it('that is none, wrong, or not to be asked ends no step', async () => {
     await whileUsersPay(async () => {
@@ -91,7 +92,7 @@ const failedShare = `sum(hotswap_request_failures_total${ofModule}) / sum(hotswa
       await waitForEnd(cluster, id, ['RolledBack']);
     });
     await waitForVersion(cluster, 'Development', '2.0.0');
-  }, 240_000);
+  });
 
   it('that is good lets the version go on, and not once nobody answers any more', async () => {
     await whileUsersPay(async () => {
@@ -111,5 +112,5 @@ const failedShare = `sum(hotswap_request_failures_total${ofModule}) / sum(hotswa
         return reason?.code === 'awaiting-check' && /ECONNREFUSED/.test(reason.message);
       });
     });
-  }, 300_000);
+  });
 });

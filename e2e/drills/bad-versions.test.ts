@@ -12,13 +12,13 @@ describe('A bad version', () => {
 
   beforeAll(async () => {
     cluster = await startDrillCluster({ QA: 2 });
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await cluster.stop();
-  }, 240_000);
+  });
 
-  afterEach(() => waitUntilHealthy(cluster), 240_000);
+  afterEach(() => waitUntilHealthy(cluster));
 
   it.each([
     { kind: 'load', version: '3.0.1', preamble: 'throw new Error("no such luck");' },
@@ -30,21 +30,17 @@ describe('A bad version', () => {
       manifest: { smoke: [{ request: { path: '/version' }, expect: { json: { version: '3.0.5' } } }] },
     },
     { kind: 'activate', version: '3.0.6', members: 'async activate() { throw new Error("no such luck"); }' },
-  ])(
-    'that fails at $kind goes back, and the old one serves on',
-    async ({ kind, ...version }) => {
-      await publishVersion(cluster, version);
-      const seen = await underLoad(await cluster.addresses('Development'), async () => {
-        const deployment = await waitForEnd(cluster, await deploy(cluster, version.version, 'Production'));
-        expect(deployment.status).toBe('RolledBack');
-        expect(deployment.reason).toMatchObject({ code: 'target-failed', data: { failureKind: kind } });
-        expect(stageOf(deployment, 'QA')?.status).toBe('Skipped');
-      });
-      expect(seen).toMatchObject(untouched);
-      expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
-    },
-    240_000,
-  );
+  ])('that fails at $kind goes back, and the old one serves on', async ({ kind, ...version }) => {
+    await publishVersion(cluster, version);
+    const seen = await underLoad(await cluster.addresses('Development'), async () => {
+      const deployment = await waitForEnd(cluster, await deploy(cluster, version.version, 'Production'));
+      expect(deployment.status).toBe('RolledBack');
+      expect(deployment.reason).toMatchObject({ code: 'target-failed', data: { failureKind: kind } });
+      expect(stageOf(deployment, 'QA')?.status).toBe('Skipped');
+    });
+    expect(seen).toMatchObject(untouched);
+    expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
+  });
 
   it('whose process keeps ending goes back before it is on every node', async () => {
     await publishVersion(cluster, {
@@ -64,7 +60,7 @@ describe('A bad version', () => {
     });
     expect(seen).toMatchObject(untouched);
     expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
-  }, 240_000);
+  });
 
   it('that takes its nodes’ processes with it goes back, and no node beyond them gets it', async () => {
     await publishVersion(cluster, { version: '3.1.1' });
@@ -95,7 +91,7 @@ describe('A bad version', () => {
     expect(seen).toMatchObject(untouched);
     expect([...seen.versions.keys()]).toEqual([`${moduleName}@2.0.0`]);
     await changePolicy(cluster, 'QA', { rolling: { minimumReadySeconds: 1 } });
-  }, 240_000);
+  });
 
   describe('whose artifact is gone', () => {
     it('before anything was done is refused', async () => {
@@ -105,7 +101,7 @@ describe('A bad version', () => {
       expect(deployment.status).toBe('Failed');
       expect(deployment.reason.code).toBe('signature-refused');
       expect(deployment.reason.message).toContain(digest);
-    }, 240_000);
+    });
 
     it('in the middle goes back where nodes could not fetch it', async () => {
       const { digest } = await publishVersion(cluster, { version: '3.2.1' });
@@ -125,6 +121,6 @@ describe('A bad version', () => {
       });
       expect(seen).toMatchObject(untouched);
       expect(await cluster.activeVersions('QA', moduleName)).toEqual(['2.0.0', '2.0.0']);
-    }, 240_000);
+    });
   });
 });

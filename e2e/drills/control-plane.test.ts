@@ -1,12 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../tools/free-port.js';
 import { inDatabase } from '../support/database.js';
 import { deploy, look, stageOf, waitForEnd, waitForStep, type Deployment } from '../support/deployments.js';
 import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
-import { freePort, type Environment, type LocalCluster } from '../support/local-cluster.js';
+import { type Environment, type LocalCluster } from '../support/local-cluster.js';
 import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { publishVersion } from '../support/published-module.js';
-import { waitFor } from '../support/wait-for.js';
+import { isReady, waitFor } from '../support/wait-for.js';
 
 interface DeploymentEvent {
   type: string;
@@ -21,13 +22,13 @@ describe('The orchestrator', () => {
 
   beforeAll(async () => {
     cluster = await startDrillCluster({ QA: 2, Production: 2 });
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await cluster.stop();
-  }, 240_000);
+  });
 
-  afterEach(() => waitUntilHealthy(cluster), 240_000);
+  afterEach(() => waitUntilHealthy(cluster));
 
   it('killed in every kind of stage goes on where it was', async () => {
     const seen = await underLoad(await cluster.addresses('Production'), async () => {
@@ -62,7 +63,7 @@ describe('The orchestrator', () => {
     for (const environment of ['Development', 'QA', 'Staging', 'Production'] as const) {
       await waitForVersion(cluster, environment, '2.0.0');
     }
-  }, 240_000);
+  });
 
   it('and a second one at once do everything once', async () => {
     const port = await freePort();
@@ -70,7 +71,7 @@ describe('The orchestrator', () => {
     const there = `http://127.0.0.1:${port}`;
     await publishVersion(cluster, { version: '5.0.0' });
     try {
-      await waitFor('the second to be ready', async () => (await fetch(`${there}/health/ready`)).ok);
+      await waitFor('the second to be ready', () => isReady(there));
       const seen = await underLoad(await cluster.addresses('Production'), async () => {
         const id = await deploy(cluster, '5.0.0', 'Production');
         await waitForStep(cluster, id, 'Production', 0);
@@ -91,7 +92,7 @@ describe('The orchestrator', () => {
       await second.end('SIGTERM');
     }
     expect(second.exitCode).toBe(0);
-  }, 240_000);
+  });
 
   it('away for ten minutes in the middle of a rollout takes nothing back', async () => {
     await publishVersion(cluster, { version: '5.1.0' });
@@ -125,7 +126,7 @@ describe('The orchestrator', () => {
     );
     expect(gaps).toHaveLength(1);
     await waitForVersion(cluster, 'Production', '5.1.0');
-  }, 240_000);
+  });
 
   async function waitForDeploy(id: string, environment: Environment): Promise<void> {
     await waitFor(

@@ -13,13 +13,13 @@ describe('Postgres', () => {
 
   beforeAll(async () => {
     cluster = await startDrillCluster({ Production: 2 });
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await cluster.stop();
-  }, 240_000);
+  });
 
-  afterEach(() => waitUntilHealthy(cluster), 240_000);
+  afterEach(() => waitUntilHealthy(cluster));
 
   const isReady = () => cluster.get('/health/ready').then(({ status }) => status === 200);
   const isNotReady = () => cluster.get('/health/ready').then(({ status }) => status === 503);
@@ -42,7 +42,7 @@ describe('Postgres', () => {
     const orchestrator = cluster.pid('orchestrator-api');
     await deployThrough('6.0.0', async () => cluster.kill('postgres'));
     expect(cluster.pid('orchestrator-api')).toBe(orchestrator);
-  }, 240_000);
+  });
 
   it('refusing connections for a while is nothing but a pause', async () => {
     const orchestrator = cluster.pid('orchestrator-api');
@@ -54,7 +54,7 @@ describe('Postgres', () => {
       cluster.letLauncherGo();
     });
     expect(cluster.pid('orchestrator-api')).toBe(orchestrator);
-  }, 240_000);
+  });
 
   it('paused, so that it answers nothing, is nothing but a pause', async () => {
     const orchestrator = cluster.pid('orchestrator-api');
@@ -68,7 +68,7 @@ describe('Postgres', () => {
       }
     });
     expect(cluster.pid('orchestrator-api')).toBe(orchestrator);
-  }, 240_000);
+  });
 
   it('restored from an older copy locks no node out: it takes up a later epoch, and the next deployment', async () => {
     await publishVersion(cluster, { version: '6.3.0' });
@@ -93,7 +93,7 @@ describe('Postgres', () => {
     });
     expect(seen).toMatchObject(untouched);
     expect(await cluster.activeVersions('Production', moduleName)).toEqual(['6.3.0', '6.3.0']);
-  }, 180_000);
+  });
 });
 
 function childrenOf(pid: number): number[] {

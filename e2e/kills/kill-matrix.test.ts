@@ -34,14 +34,14 @@ describe('The kill matrix', () => {
     for (const version of versions) await publishVersion(cluster, { version });
     const addresses = await cluster.addresses('Development');
     load = new ClosedLoopLoad({ addresses, connections: 4, pauseMilliseconds: 35 }).start();
-  }, 180_000);
+  });
 
   afterAll(async () => {
     const { total, failed } = await load.stop();
     await cluster.stop();
     const lines = table.map((cells) => cells.join(' | ')).join('\n');
     process.stdout.write(`${lines}\n${table.length - 1} kills, ${total} requests, ${failed} failed\n`);
-  }, 240_000);
+  });
 
   describe.each([1, 2])('with %i replicas', (replicas) => {
     let plane: MortalControlPlane;
@@ -49,9 +49,9 @@ describe('The kill matrix', () => {
     beforeAll(async () => {
       plane = await MortalControlPlane.take(cluster, replicas);
       await waitUntilHealthy(cluster);
-    }, 240_000);
+    });
 
-    afterAll(async () => plane?.end(), 240_000);
+    afterAll(async () => plane?.end());
 
     describe.each(strategies)('%s', (strategy) => {
       it.each(ways)(

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from './local-cluster.js';
-import { waitFor } from './wait-for.js';
+import { freePort } from '../../tools/free-port.js';
+import { isReady, waitFor } from './wait-for.js';
 
 export const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
 
@@ -25,7 +25,7 @@ export class LoadBalancer {
     const child = spawn('haproxy', ['-db', '-q', '-f', file], { stdio: ['ignore', 'inherit', 'inherit'] });
     const balancer = new LoadBalancer(`http://127.0.0.1:${port}`, child, directory);
     try {
-      await waitFor('HAProxy to pass requests on', async () => (await fetch(`${balancer.address}/health/ready`)).ok);
+      await waitFor('HAProxy to pass requests on', () => isReady(balancer.address));
     } catch (error) {
       await balancer.stop();
       throw error;
@@ -50,6 +50,7 @@ defaults
   timeout connect 2s
   timeout client 30s
   timeout server 30s
+  timeout check 2s
   retries 0
 
 frontend traffic

@@ -1,14 +1,18 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { readPidFile } from '../../apps/local-cluster/src/supervisor/pid-file.js';
+import { isRunning, type ProcessIdentity } from '../../apps/local-cluster/src/supervisor/process-identity.js';
+import { freePort } from '../../tools/free-port.js';
 import { waitFor } from './wait-for.js';
 
 // From where npm runs: a bench has this file in a bundle of its own.
 const entry = join(process.cwd(), 'apps', 'local-cluster', 'dist', 'main.js');
 const outputCharactersMax = 200_000;
+/** That any test has in one cluster. */
+const nodesMax = 20;
 
 export type Environment = 'Development' | 'QA' | 'Staging' | 'Production';
 
@@ -48,8 +52,13 @@ export async function startLocalCluster(options: LocalClusterOptions = {}): Prom
   // Postgres runs as another user when the tests run as root, and has to get in.
   if (temporary) chmodSync(dataDirectory, 0o755);
   const port = await freePort();
+  const own = {
+    PORT: String(port),
+    HOTSWAP_NODE_PORT_BASE: String(await freePort(nodesMax)),
+    HOTSWAP_DATA_DIR: dataDirectory,
+  };
   const child = spawn(process.execPath, [entry], {
-    env: { ...inherited(), PORT: String(port), HOTSWAP_DATA_DIR: dataDirectory, ...options.env },
+    env: { ...inherited(), ...own, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const cluster = new LocalCluster(child, dataDirectory, temporary, port, options.env?.['HOTSWAP_API_TOKEN'] ?? null);
@@ -61,8 +70,12 @@ export async function startLocalCluster(options: LocalClusterOptions = {}): Prom
     if (cluster.hasEnded) throw new Error(`The launcher ended with code ${child.exitCode}`);
   } catch (error) {
     const said = cluster.output;
-    await cluster.killEverything();
-    if (temporary) rmSync(dataDirectory, { recursive: true, force: true });
+    try {
+      await cluster.killEverything();
+      if (temporary) remove(dataDirectory);
+    } catch {
+      // What the launcher said tells more than that something of it is left.
+    }
     throw new Error(`${(error as Error).message}. The launcher said:\n${said}`, { cause: error });
   }
   return cluster;
@@ -130,7 +143,7 @@ export class LocalCluster {
 
   /** Pids by process name (`postgres`, `orchestrator-api`, `kernel-node-qa-1`, …), from the pid files. */
   pids(): Map<string, number> {
-    return new Map(this.pidFiles().map((file) => [basename(file, '.pid'), pidIn(file)]));
+    return new Map([...processesIn(this.dataDirectory)].map(([name, { pid }]) => [name, pid]));
   }
   /** @throws Error when there is no such process */
   pid(name: string): number {
@@ -160,7 +173,7 @@ export class LocalCluster {
       this.launcher.kill('SIGINT');
       await exited;
     }
-    if (this.temporary) rmSync(this.dataDirectory, { recursive: true, force: true });
+    if (this.temporary) remove(this.dataDirectory);
     return this.launcher.exitCode;
   }
 
@@ -175,13 +188,9 @@ export class LocalCluster {
   /** SIGKILL for the launcher, then for exactly the processes that its pid files name; as a power cut, the data stays. */
   async killEverything(): Promise<void> {
     await this.killLauncher();
-    const pids = this.pidFiles().filter(namesItsProcess).map(pidIn);
-    for (const pid of pids) signal(pid, 'SIGKILL');
-    await waitFor('the end of every process', () => pids.every((pid) => !signal(pid, 0)));
-  }
-
-  private pidFiles(): string[] {
-    return globSync(join(this.dataDirectory, 'run', '*.pid'));
+    const processes = [...processesIn(this.dataDirectory).values()].filter(isRunning);
+    processes.forEach(end);
+    await waitFor('the end of every process', () => !processes.some(isRunning));
   }
 
   private async call<Body>(
@@ -210,43 +219,31 @@ export class LocalCluster {
   }
 }
 
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 function inherited(): NodeJS.ProcessEnv {
   const own = /^(HOTSWAP_|npm_|JEST_|NODE_OPTIONS$)|^(DATABASE_URL|PORT|HOST|LOG_LEVEL|OTEL_EXPORTER_OTLP_ENDPOINT)$/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name)));
 }
 
-function pidIn(file: string): number {
-  return Number(readFileSync(file, 'utf8').split('\n')[0]);
+function processesIn(dataDirectory: string): Map<string, ProcessIdentity> {
+  const files = globSync(join(dataDirectory, 'run', '*.pid'));
+  return new Map(
+    files.flatMap((file) => {
+      const identity = readPidFile(file);
+      return identity ? [[basename(file, '.pid'), identity]] : [];
+    }),
+  );
 }
 
-/** False when the pid has gone to another process since the file was written (the second line tells when it started). */
-function namesItsProcess(file: string): boolean {
-  const [pid, startedAt = ''] = readFileSync(file, 'utf8').split('\n');
+/** Nothing is done where it has ended meanwhile. */
+function end({ pid }: ProcessIdentity): void {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] === startedAt.split(' ')[1];
-  } catch {
-    return process.platform !== 'linux';
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
-/** Whether there was such a process. */
-function signal(pid: number, name: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(pid, name);
-  } catch {
-    return false;
-  }
+/** What a process still writes, having been told to end, may come in between. */
+function remove(directory: string): void {
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
 }

@@ -46,7 +46,8 @@ export class PrometheusServer {
 
   /** Series that the query answers now. */
   async count(query: string): Promise<number> {
-    const answer = await fetch(`${this.address}/api/v1/query?query=${encodeURIComponent(query)}`);
+    const url = `${this.address}/api/v1/query?query=${encodeURIComponent(query)}`;
+    const answer = await fetch(url, { signal: AbortSignal.timeout(5_000) });
     return ((await answer.json()) as { data: { result: unknown[] } }).data.result.length;
   }
 

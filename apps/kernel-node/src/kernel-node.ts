@@ -241,8 +241,9 @@ export class KernelNode {
         this.log.error(`that this node was decommissioned can't be kept for a restart: ${error.message}`);
       });
     this.figures.close();
-    await this.cache.close();
-    await Promise.race([this.tracing.close(), delay(tracingShutdownMs, undefined, { ref: false })]);
+    const warn = (error: Error) => this.log.warn(`on the way out: ${error.message}`);
+    await this.cache.close().catch(warn);
+    await Promise.race([this.tracing.close().catch(warn), delay(tracingShutdownMs, undefined, { ref: false })]);
   }
 
   /** Readiness fails at once; everything is served on, each answer as the last of its connection. Once. */

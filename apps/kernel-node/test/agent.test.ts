@@ -74,7 +74,7 @@ describe('a node and its control plane', () => {
   it('leaves and exits with 3 when a later boot of the same node has registered', async () => {
     const one = await fixture.publish('greeter', '1.0.0', versioned());
     fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
-    const first = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '1' });
+    const first = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '5' });
     await first.ready();
     const firstBoot = fixture.controlPlane.joins[0]?.request.bootId;
     const second = await fixture.startNode();

@@ -46,16 +46,17 @@ export class Fixture {
     return node;
   }
 
-  /** One that may not come to listen. */
-  launchNode(env: Record<string, string> = {}): NodeProcess {
-    const node = new NodeProcess({
+  /** One that may not come to listen. `stdout` is a file descriptor; without it the node's log is read. */
+  launchNode(env: Record<string, string> = {}, stdout?: number): NodeProcess {
+    const variables = {
       HOTSWAP_ORCHESTRATOR_URL: this.controlPlane.url,
       HOTSWAP_ENVIRONMENT: 'QA',
       HOTSWAP_NODE_DIR: join(this.directory, 'node'),
       HOTSWAP_TRUST_FILE: this.trustFile,
       HOTSWAP_LAME_DUCK_SECONDS: '0.2',
       ...env,
-    });
+    };
+    const node = new NodeProcess(variables, stdout);
     this.nodes.push(node);
     return node;
   }
@@ -104,9 +105,9 @@ export class NodeProcess {
   private errors = '';
   private exitCode: number | null | undefined;
 
-  constructor(env: Record<string, string>) {
+  constructor(env: Record<string, string>, stdout: number | 'pipe' = 'pipe') {
     const { PATH = '' } = process.env;
-    this.child = spawn(process.execPath, [main], { env: { PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(process.execPath, [main], { env: { PATH, ...env }, stdio: ['ignore', stdout, 'pipe'] });
     let rest = '';
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
@@ -141,10 +142,8 @@ export class NodeProcess {
   }
 
   async listening(): Promise<void> {
-    await waitFor('the node listens', () => {
-      if (this.exitCode !== undefined) throw new Error(`the node ended with ${this.exitCode}: ${this.transcript()}`);
-      return this.address !== undefined;
-    });
+    await waitFor('the node listens or ended', () => this.address !== undefined || this.exitCode !== undefined);
+    if (this.exitCode !== undefined) throw new Error(`the node ended with ${this.exitCode}: ${this.transcript()}`);
   }
 
   async ready(): Promise<void> {
@@ -183,7 +182,7 @@ export function assignment(active: ReleaseSpec, rest: Partial<ModuleAssignment> 
   };
 }
 
-/** Looks every 20 ms, for 30 s at most. */
+/** Looks every 20 ms, for 30 s at most; a condition that throws is looked at again. */
 export async function waitFor(
   what: string,
   condition: () => boolean | Promise<boolean>,
@@ -191,8 +190,13 @@ export async function waitFor(
 ): Promise<void> {
   const deadline = performance.now() + 30_000;
   for (;;) {
-    if (await condition()) return;
-    if (performance.now() > deadline) throw new Error(`waited in vain until ${what} ${explain()}`);
+    let thrown: unknown;
+    try {
+      if (await condition()) return;
+    } catch (error) {
+      thrown = error;
+    }
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what} ${explain()}`, { cause: thrown });
     await delay(20);
   }
 }

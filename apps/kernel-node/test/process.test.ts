@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -45,6 +45,20 @@ describe('the process', () => {
     expect(node.transcript()).not.toContain('sesame');
   });
 
+  it('serves on, and ends with 0 when told to, where its log has no room', async () => {
+    const full = await open('/dev/full', 'w');
+    const node = fixture.launchNode({}, full.fd);
+    await full.close();
+    const isReady = async (address: string) => (await fetch(`${address}/health/ready`)).status === 200;
+    await waitFor('it is ready', async () => {
+      const [join] = fixture.controlPlane.joins;
+      return join !== undefined && isReady(join.request.address);
+    });
+    node.signal('SIGTERM');
+    expect(await node.exited).toBe(0);
+    expect(node.stderr).toBe('');
+  });
+
   it('sends the spans of a load to the trace of the deployment that asked for it', async () => {
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const spans: { name: string; traceId: string; parentSpanId: string }[] = [];
@@ -61,12 +75,42 @@ describe('the process', () => {
       const one = await fixture.publish('greeter', '1.0.0', versioned());
       const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
       fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one, { traceparent })] };
-      const node = await fixture.startNode({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint });
+      const node = await fixture.startNode({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_BSP_SCHEDULE_DELAY: '200' });
       await node.ready();
+      const isSent = (name: string) => spans.some((span) => span.name === name);
+      await waitFor(
+        'the spans are there',
+        () => ['fetch', 'verify'].every(isSent),
+        () => node.transcript(),
+      );
       node.signal('SIGTERM');
       expect(await node.exited).toBe(0);
       expect(spans.map(({ name }) => name)).toEqual(expect.arrayContaining(['fetch', 'verify']));
       for (const span of spans) expect(span).toMatchObject({ traceId, parentSpanId: 'b7ad6b7169203331' });
+    } finally {
+      collector.close();
+    }
+  });
+
+  it('ends with 0 when told to, although nobody takes its last spans', async () => {
+    const collector = createServer((request, response) => {
+      request.resume();
+      response.writeHead(400).end();
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+    try {
+      const one = await fixture.publish('greeter', '1.0.0', versioned());
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one, { traceparent })] };
+      // Nothing is sent before the end.
+      const node = await fixture.startNode({
+        OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+        OTEL_BSP_SCHEDULE_DELAY: '600000',
+      });
+      await node.ready();
+      node.signal('SIGTERM');
+      expect([await node.exited, node.transcript()]).toEqual([0, expect.stringContaining('on the way out')]);
     } finally {
       collector.close();
     }

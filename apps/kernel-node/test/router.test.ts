@@ -9,6 +9,7 @@ import { assignment, Fixture, type NodeProcess, versioned, waitFor } from './nod
 const probe = `
 let aborted = 0;
 let uploads = 0;
+let waits = 0;
 let broken = null;
 const text = new TextEncoder();
 export default {
@@ -36,7 +37,9 @@ export default {
       }));
       case '/never': return new Promise(() => undefined);
       case '/aborts': return Response.json({ aborted });
+      case '/waits': return Response.json({ waits });
       case '/wait':
+        waits++;
         request.signal.addEventListener('abort', () => { aborted++; });
         return new Promise(() => undefined);
       case '/ticks': return new Response(new ReadableStream({
@@ -260,7 +263,8 @@ describe("the node's port", () => {
     const before = await aborts();
     const call = request(`${node.address}/probe/wait`).on('error', () => undefined);
     call.end();
-    await delay(100);
+    const waits = async () => ((await (await fetch(`${node.address}/probe/waits`)).json()) as { waits: number }).waits;
+    await waitFor('the request has begun', async () => (await waits()) === 1);
     call.destroy();
     await waitFor('the module has seen it', async () => (await aborts()) > before);
   });

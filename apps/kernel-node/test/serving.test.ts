@@ -114,7 +114,7 @@ describe('a node that serves', () => {
   it('leaves traffic politely on SIGTERM: no failed request, a last report, exit 0', async () => {
     const one = await fixture.publish('greeter', '1.0.0', versioned());
     fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
-    const node = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '1.5' });
+    const node = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '5' });
     await node.ready();
     const client = new LoadClient(`${node.address}/greeter/`, 4);
     await waitFor('there is traffic', () => client.answerCount > 50);
@@ -147,7 +147,7 @@ describe('a node that serves', () => {
     fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
     const first = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '0' });
     await first.ready();
-    const answer = fetch(`${first.address}/slow/?seconds=1`).then((response) => response.text());
+    const answer = fetch(`${first.address}/slow/?seconds=3`).then((response) => response.text());
     await waitFor('it is in flight', () => isInFlight(fixture.controlPlane.latest));
     first.signal('SIGTERM');
     expect(await answer).toBe('done');

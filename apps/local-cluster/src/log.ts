@@ -1,3 +1,4 @@
+import { LogDestination } from '@hotswap/module-kit/log-destination';
 import { pino, type Logger } from 'pino';
 import { LogFile } from './supervisor/log-file.js';
 import type { LogLevel } from './settings.js';
@@ -5,9 +6,9 @@ import type { LogLevel } from './settings.js';
 /** The launcher's log: JSON lines in a file, and the same for a person on standard error. */
 export function createLog(file: string, level: LogLevel): Logger {
   // Sets an old file aside when it has grown too big.
-  const { path } = new LogFile(file);
+  const lines = new LogDestination(new LogFile(file).open());
   const streams = [
-    { level: 'trace' as const, stream: pino.destination({ dest: path, sync: true }) },
+    { level: 'trace' as const, stream: lines },
     { level: 'trace' as const, stream: { write: (line: string) => void process.stderr.write(forPerson(line)) } },
   ];
   return pino(

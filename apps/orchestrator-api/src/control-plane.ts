@@ -30,8 +30,13 @@ async function run(settings: Settings): Promise<void> {
   await waiting.leave();
   if (end.isEnding) return created.close();
   app = created;
-  await app.listen(settings.port, settings.host);
-  log.info(`HotSwap API at ${await app.getUrl()}`);
+  try {
+    await app.listen(settings.port, settings.host);
+    log.info(`HotSwap API at ${await app.getUrl()}`);
+  } catch (error) {
+    // Closed by the signal while it came up; that way ends the process.
+    if (!end.isEnding) throw error;
+  }
 }
 
 /** SIGTERM and SIGINT close what runs and end the process with 0, within 10 s. */

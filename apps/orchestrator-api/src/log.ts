@@ -1,20 +1,24 @@
 import type { LoggerService } from '@nestjs/common';
+import { LogDestination } from '@hotswap/module-kit/log-destination';
 import { currentLogFields } from '@hotswap/orchestrator';
 import { trace } from '@opentelemetry/api';
 import { pino, type Level, type Logger } from 'pino';
 
 /** Structured lines on stdout: a JSON object each, with the deployment and the trace that it is about, where known. */
 export function createLog(level: string): Logger {
-  return pino({
-    level,
-    base: { process: 'orchestrator-api' },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-    mixin: () => {
-      const traceId = trace.getActiveSpan()?.spanContext().traceId;
-      return { ...(traceId !== undefined && { traceId }), ...currentLogFields() };
+  return pino(
+    {
+      level,
+      base: { process: 'orchestrator-api' },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      mixin: () => {
+        const traceId = trace.getActiveSpan()?.spanContext().traceId;
+        return { ...(traceId !== undefined && { traceId }), ...currentLogFields() };
+      },
     },
-  });
+    new LogDestination(1),
+  );
 }
 
 /** Nest's log calls, `(message, ...rest, context)`, as lines of `log`. */

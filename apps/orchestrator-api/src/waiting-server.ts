@@ -12,10 +12,15 @@ export function waitForApplication({ port, host }: { port: number; host: string 
   server.maxConnections = 256;
   // Whether the address is free is the application's to say: it binds it next.
   server.on('error', () => undefined);
-  const timer = setTimeout(() => server.listen(port, host), patienceMilliseconds);
+  let settled: Promise<unknown> | null = null;
+  const timer = setTimeout(() => {
+    settled = once(server.listen(port, host), 'listening').catch(() => undefined);
+  }, patienceMilliseconds);
   return {
     leave: async () => {
       clearTimeout(timer);
+      // A host's name is looked up first, and what is closed meanwhile would listen all the same.
+      await settled;
       if (!server.listening) return;
       server.close();
       server.closeAllConnections();

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from '@jest/globals';
+import { open } from 'node:fs/promises';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { startPostgres, type RunningPostgres } from './start-postgres.js';
@@ -35,6 +36,16 @@ it('lives while its database has never been there, says so, and ends when told',
   expect((await fetch(`${url}/health/ready`)).status).toBe(503);
   expect((await problemOf(`${url}/api/v1/deployments`)).code).toBe('database-unavailable');
   expect(await controlPlane.end()).toBe(0);
+});
+
+it('lives, and ends with 0 when told to, where its log has no room', async () => {
+  const full = await open('/dev/full', 'w');
+  controlPlane = await startControlPlane({ DATABASE_URL: databaseUrl, LOG_LEVEL: 'debug' }, full.fd);
+  await full.close();
+  const { url, output } = controlPlane;
+  await eventually(async () => (await fetch(`${url}/health/live`)).status === 200, output);
+  expect(await controlPlane.end()).toBe(0);
+  expect(output()).toBe('');
 });
 
 it('logs JSON lines that name the deployment and its trace, and no secret', async () => {

@@ -38,12 +38,21 @@ export class ProtocolNode {
   private async follow(secret: string): Promise<void> {
     const { signal } = this.stopping;
     while (!signal.aborted) {
-      const answer = await fetch(this.url + protocolPaths.document(this.id), {
-        headers: { authorization: `Bearer ${secret}`, 'x-hotswap-boot': `${this.id}-boot` },
-      });
-      await this.report(secret, (await answer.json()) as NodeDocument);
+      // As a node does: what is not answered, or with a failure, is asked for again.
+      await this.fetchDocument(secret)
+        .then((document) => this.report(secret, document))
+        .catch(() => undefined);
       await pause(50, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  private async fetchDocument(secret: string): Promise<NodeDocument> {
+    const answer = await fetch(this.url + protocolPaths.document(this.id), {
+      headers: { authorization: `Bearer ${secret}`, 'x-hotswap-boot': `${this.id}-boot` },
+      signal: AbortSignal.timeout(5_000),
+    });
+    if (!answer.ok) throw new Error(`The document was answered ${answer.status}`);
+    return (await answer.json()) as NodeDocument;
   }
 
   private async report(secret: string, { epoch, revision, modules }: NodeDocument): Promise<void> {

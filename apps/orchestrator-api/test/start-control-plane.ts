@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKeyPair } from '@hotswap/module-kit';
-import { freePort } from './start-postgres.js';
+import { freePort } from '../../../tools/free-port.js';
 
 export const trustedKey = generateKeyPair('payments-team');
 export const otherKey = generateKeyPair('strangers');
@@ -20,18 +20,22 @@ export interface ControlPlane {
   end: () => Promise<number | null>;
 }
 
-/** The built process, started as users start it; not waited for. */
-export async function startControlPlane(variables: Record<string, string>): Promise<ControlPlane> {
+/** The built process, started as users start it; not waited for. `stdout` is a file descriptor; without it the process' output is kept. */
+export async function startControlPlane(
+  variables: Record<string, string>,
+  stdout: number | 'pipe' = 'pipe',
+): Promise<ControlPlane> {
   const folder = mkdtempSync(join(tmpdir(), 'hotswap-control-plane-'));
   const trustFile = writeTrustFile(folder);
   const port = await freePort();
   const main = join(import.meta.dirname, '..', 'dist', 'main.js');
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env['PATH'], PORT: String(port), HOTSWAP_TRUST_FILE: trustFile, ...variables },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout, 'pipe'],
   });
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const exitCode = once(child, 'close').then(([code]) => {
     rmSync(folder, { recursive: true, force: true });
     return code as number | null;
@@ -62,7 +66,7 @@ export function writeTrustFile(folder: string): string {
 export async function eventually(
   check: () => Promise<boolean>,
   what: () => string,
-  milliseconds = 60_000,
+  milliseconds = 45_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   for (;;) {
@@ -73,5 +77,5 @@ export async function eventually(
 }
 
 export async function isReady(url: string): Promise<boolean> {
-  return (await fetch(`${url}/health/ready`)).status === 200;
+  return (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) })).status === 200;
 }

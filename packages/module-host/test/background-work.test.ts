@@ -1,9 +1,8 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { ReleaseSpec } from '@hotswap/agent-protocol';
+import { freePort } from '../../../tools/free-port.js';
 import { HostFixture } from './host-fixture.js';
 
 /**
@@ -104,12 +103,4 @@ async function walk(fixture: HostFixture, steps: (Step & Timing)[]): Promise<voi
   const last: ReleaseSpec = releases[0]!;
   fixture.apply(last, { policy: { warmSeconds: 900, drainSeconds: 1 } });
   await fixture.until('the last one asked for serves', () => fixture.report('shop').active === last.digest);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
