@@ -1,4 +1,6 @@
-import { mkdir, open, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -45,10 +47,13 @@ describe('the process', () => {
     expect(node.transcript()).not.toContain('sesame');
   });
 
-  it('serves on, and ends with 0 when told to, where its log has no room', async () => {
-    const full = await open('/dev/full', 'w');
-    const node = fixture.launchNode({}, full.fd);
-    await full.close();
+  it.each([
+    ['on a full disk', () => openSync('/dev/full', 'w')],
+    ['in a pipe that nobody reads', () => openFullPipe(fixture.directory)],
+  ])('serves on, and ends with 0 when told to, where its log has no room %s', async (_where, openFull) => {
+    const full = openFull();
+    const node = fixture.launchNode({}, full);
+    closeSync(full);
     const isReady = async (address: string) => (await fetch(`${address}/health/ready`)).status === 200;
     await waitFor('it is ready', async () => {
       const [join] = fixture.controlPlane.joins;
@@ -116,3 +121,14 @@ describe('the process', () => {
     }
   });
 });
+
+/** Blocks who writes to it, as a pipe does for whom nobody has made it non-blocking. */
+function openFullPipe(folder: string): number {
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const filling = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  expect(() => writeFileSync(filling, Buffer.alloc(2 ** 20))).toThrow('EAGAIN');
+  const full = openSync(path, constants.O_RDWR);
+  closeSync(filling);
+  return full;
+}
