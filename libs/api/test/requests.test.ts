@@ -197,6 +197,20 @@ describe('while the database is away', () => {
     expect([status, problem.code, headers.get('retry-after')]).toEqual([503, 'database-unavailable', '1']);
   });
 
+  // As pg says it of a connection that ends while a request uses it, and of a query without an answer.
+  it.each(['Connection terminated', 'Client was closed and is not queryable', 'Query read timeout'])(
+    'so does a request that failed by "%s", although the database is back when it is looked at',
+    async (message) => {
+      const { app, url } = await startApi({}, { error: new Error(message), reachable: true });
+      try {
+        const { status, problem } = await callApi(url, 'GET', '/api/v1/modules');
+        expect([status, problem.code]).toEqual([503, 'database-unavailable']);
+      } finally {
+        await app.close();
+      }
+    },
+  );
+
   it('the process lives, but is not ready', async () => {
     expect((await call('GET', '/health/live')).status).toBe(200);
     for (const path of ['/health/ready', '/health']) {

@@ -46,12 +46,14 @@ const strategies = strategyNames.map((name) => ({
   },
 }));
 
-/** The control plane while its database is away: every call of a store is refused, as the driver does it. */
+const refused: Error = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+
+/** The control plane while its database is away: every call of a store fails, as the driver does it. */
 @Module({})
 class DatabaseAwayModule {
-  static forRoot(): DynamicModule {
-    const refuse = () => Promise.reject(Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }));
-    const away = new Proxy({}, { get: (_target, name) => (isHook(name) ? undefined : refuse) });
+  static forRoot(error: Error, reachable: boolean): DynamicModule {
+    const fail = () => Promise.reject(error);
+    const away = new Proxy({}, { get: (_target, name) => (isHook(name) ? undefined : fail) });
     return {
       module: DatabaseAwayModule,
       providers: [
@@ -60,7 +62,7 @@ class DatabaseAwayModule {
         { provide: WakeUps, useValue: { subscribe: () => () => undefined } },
         {
           provide: DatabaseHealth,
-          useValue: { check: () => Promise.resolve({ reachable: false, migrationsPending: false }) },
+          useValue: { check: () => Promise.resolve({ reachable, migrationsPending: false }) },
         },
       ],
       exports: [...stores, StrategyRegistry, WakeUps, DatabaseHealth],
@@ -78,14 +80,20 @@ export interface RunningApi {
   app: NestFastifyApplication;
 }
 
-/** The API on a free port of loopback, with nothing behind it. */
-export async function startApi(changes: Partial<ApiSettings> = {}): Promise<RunningApi> {
+/**
+ * The API on a free port of loopback, with nothing behind it: every query fails by `error`, and who looks after that finds the database
+ * `reachable` or not.
+ */
+export async function startApi(
+  changes: Partial<ApiSettings> = {},
+  { error = refused, reachable = false } = {},
+): Promise<RunningApi> {
   const open = { host: '127.0.0.1', apiToken: null, joinToken: null, writesPerMinuteMax: 100_000 };
   const settings = { ...open, ...changes };
   const routes = new KnownRoutes();
   const adapter = createHttpAdapter(settings, routes);
   const app = await NestFactory.create<NestFastifyApplication>(
-    ApiModule.forRoot({ settings, routes, imports: [DatabaseAwayModule.forRoot()] }),
+    ApiModule.forRoot({ settings, routes, imports: [DatabaseAwayModule.forRoot(error, reachable)] }),
     adapter,
     { logger: false, bodyParser: false, abortOnError: false },
   );

@@ -1,4 +1,4 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { DataSource, type DataSourceOptions } from 'typeorm';
@@ -32,13 +32,22 @@ it('survives a Postgres that becomes ready and shuts down in one packet', async 
   await expect(dataSource.initialize()).rejects.toThrow('not queryable');
 });
 
-it('gives nobody a connection on which a query was given up, in the middle of its transaction', async () => {
-  const postgres = await TestPostgres.start();
-  const options = databaseOptions(postgres.url(await postgres.empty()));
-  const extra = { ...(options.extra as object), query_timeout: 2_000 };
-  const dataSource = await new DataSource({ ...options, poolSize: 1, extra } as DataSourceOptions).initialize();
-  try {
+describe('a query that is given up', () => {
+  let postgres: TestPostgres;
+  let dataSource: DataSource;
+  beforeEach(async () => {
+    postgres = await TestPostgres.start();
+    const options = databaseOptions(postgres.url(await postgres.empty()));
+    const extra = { ...(options.extra as object), query_timeout: 2_000 };
+    dataSource = await new DataSource({ ...options, poolSize: 1, extra } as DataSourceOptions).initialize();
     await dataSource.query('CREATE TABLE written (by text)');
+  });
+  afterEach(async () => {
+    await dataSource.destroy();
+    await postgres.stop();
+  });
+
+  it('leaves its connection to nobody in the middle of its transaction', async () => {
     const givenUp = dataSource.transaction(async (manager) => {
       await manager.query(`INSERT INTO written VALUES ('who gave up')`);
       await manager.query('SELECT pg_sleep(5)');
@@ -46,8 +55,17 @@ it('gives nobody a connection on which a query was given up, in the middle of it
     await expect(givenUp).rejects.toThrow('Query read timeout');
     await dataSource.transaction((manager) => manager.query(`INSERT INTO written VALUES ('who came next')`));
     expect(await dataSource.query('SELECT * FROM written')).toEqual([{ by: 'who came next' }]);
-  } finally {
-    await dataSource.destroy();
-    await postgres.stop();
-  }
+  });
+
+  it.each([
+    ['a transaction', () => dataSource.transaction((manager) => manager.query('SELECT pg_sleep(5)'))],
+    ['no transaction', () => dataSource.query('SELECT pg_sleep(5)')],
+  ])('in %s gives who waits for its connection another one', async (_where, giveUp) => {
+    const [givenUp, next] = await Promise.allSettled([
+      giveUp(),
+      dataSource.query(`INSERT INTO written VALUES ('who waited') RETURNING by`),
+    ]);
+    expect(givenUp).toMatchObject({ status: 'rejected', reason: { message: 'Query read timeout' } });
+    expect(next).toEqual({ status: 'fulfilled', value: [{ by: 'who waited' }] });
+  });
 });

@@ -111,12 +111,16 @@ function isHealthReport(exception: unknown): exception is HttpException {
   return typeof response === 'object' && 'details' in response;
 }
 
-/** Connections refused, cut or ended by the server (SQLSTATE class 08, and 57P01-57P03), wherever in the chain of causes. */
+/**
+ * Connections refused, cut or ended by the server (SQLSTATE class 08, and 57P01-57P03), or given up after a query without an answer, wherever
+ * in the chain of causes.
+ */
 function isConnectionLoss(error: Error): boolean {
   for (let link: unknown = error, depth = 0; link instanceof Error && depth < 5; link = link.cause, depth++) {
     const { code } = link as Error & { code?: unknown };
     if (typeof code === 'string' && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|08|57P0)/.test(code)) return true;
-    if (/^Connection terminated|not queryable|^Query runner already released/.test(link.message)) return true;
+    if (/^Connection terminated|not queryable|^Query runner already released|^Query read timeout/.test(link.message))
+      return true;
   }
   return false;
 }

@@ -8,7 +8,8 @@ import pg from 'pg';
  * query, so nothing is lost by not acting on it here; unheard it would end the process.
  *
  * A query that is not answered in time is given up by pg, yet still runs, and the ROLLBACK after it waits behind it in vain:
- * the pool would give the next user a connection in the middle of a transaction, to be committed with his. It is ended instead.
+ * the pool would give the next user a connection in the middle of a transaction, to be committed with his. It is ended instead, before it
+ * is released: the pool opens another for who waits.
  */
 export class PooledClient extends pg.Client {
   constructor(options?: pg.ClientConfig) {
@@ -23,6 +24,6 @@ export class PooledClient extends pg.Client {
   }
 
   private endAfter(error: Error): void {
-    if (error.message === 'Query read timeout') this.connection.stream.destroy();
+    if (error.message === 'Query read timeout') this.end().catch(() => undefined);
   }
 }
