@@ -15,26 +15,22 @@ const config: Config = {
     {
       displayName: 'e2e',
       testMatch: ['<rootDir>/e2e/*.test.ts'],
-      ...shared(),
-      setupFilesAfterEnv: ['<rootDir>/e2e/support/time-limit.ts'],
+      ...endToEnd(),
     },
     {
       displayName: 'analysis',
       testMatch: ['<rootDir>/e2e/analysis/*.test.ts'],
-      ...shared(),
-      setupFilesAfterEnv: ['<rootDir>/e2e/support/time-limit.ts'],
+      ...endToEnd(),
     },
     {
       displayName: 'kills',
       testMatch: ['<rootDir>/e2e/kills/*.test.ts'],
-      ...shared(),
-      setupFilesAfterEnv: ['<rootDir>/e2e/support/time-limit.ts'],
+      ...endToEnd(),
     },
     {
       displayName: 'drills',
       testMatch: ['<rootDir>/e2e/drills/*.test.ts'],
-      ...shared(),
-      setupFilesAfterEnv: ['<rootDir>/e2e/support/time-limit.ts'],
+      ...endToEnd(),
     },
   ],
   testSequencer: '<rootDir>/tools/jest-sequencer.mjs',
@@ -57,6 +53,11 @@ function shared() {
       '<rootDir>/examples/.*/versions/.*/package.json$',
     ],
   };
+}
+
+/** Where processes are started and waited for. */
+function endToEnd() {
+  return { ...shared(), setupFilesAfterEnv: ['<rootDir>/e2e/support/time-limit.ts'] };
 }
 
 export default config;

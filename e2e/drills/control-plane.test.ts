@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../tools/free-port.js';
+import { isReady } from '../../tools/is-ready.js';
 import { inDatabase } from '../support/database.js';
 import { deploy, look, stageOf, waitForEnd, waitForStep, type Deployment } from '../support/deployments.js';
 import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
@@ -7,7 +8,7 @@ import { type Environment, type LocalCluster } from '../support/local-cluster.js
 import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { publishVersion } from '../support/published-module.js';
-import { isReady, waitFor } from '../support/wait-for.js';
+import { waitFor } from '../support/wait-for.js';
 
 interface DeploymentEvent {
   type: string;

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '../../tools/free-port.js';
+import { isReady } from '../../tools/is-ready.js';
 import { deploy, look, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
 import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
 import { type ClusterNode, type LocalCluster } from '../support/local-cluster.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
-import { isReady, waitFor } from '../support/wait-for.js';
+import { waitFor } from '../support/wait-for.js';
 
 /** The tests build on each other; each leaves the cluster Healthy. */
 describe('A node', () => {

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { isReady } from '../../tools/is-ready.js';
 import { startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
 import { hasHaproxy, LoadBalancer } from '../support/load-balancer.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { moduleName } from '../support/published-module.js';
-import { isReady, waitFor } from '../support/wait-for.js';
+import { waitFor } from '../support/wait-for.js';
 
 if (!hasHaproxy) console.warn('Skipped: there is no haproxy on the PATH; apt-get install haproxy brings it.');
 

@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../tools/free-port.js';
-import { isReady, waitFor } from './wait-for.js';
+import { isReady } from '../../tools/is-ready.js';
+import { waitFor } from './wait-for.js';
 
 export const hasHaproxy = spawnSync('haproxy', ['-v']).status === 0;
 

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { isReady } from '../../../tools/is-ready.js';
 import { assignment, Fixture, NodeProcess, versioned, waitFor } from './node-fixture.js';
 
 describe('the process', () => {
@@ -54,7 +55,6 @@ describe('the process', () => {
     const full = openFull();
     const node = fixture.launchNode({}, full);
     closeSync(full);
-    const isReady = async (address: string) => (await fetch(`${address}/health/ready`)).status === 200;
     await waitFor('it is ready', async () => {
       const [join] = fixture.controlPlane.joins;
       return join !== undefined && isReady(join.request.address);

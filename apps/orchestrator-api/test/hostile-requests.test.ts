@@ -2,9 +2,10 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { emptyLatencyHistogram, protocolPaths, type JoinResponse } from '@hotswap/agent-protocol';
 import { defaultPolicy } from '@hotswap/domain';
 import fc from 'fast-check';
+import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 
 const id = '0193a0b0-0000-7000-8000-000000000000';
 const digest = `sha256:${'a'.repeat(64)}`;

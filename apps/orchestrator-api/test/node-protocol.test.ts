@@ -7,9 +7,10 @@ import {
   type NodeDocument,
   type NodeReport,
 } from '@hotswap/agent-protocol';
+import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 
 const joinToken = 'join-token-of-this-test';
 let database: EmptyDatabase;

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { AnswerCheck } from './answer-check.js';
 import { callsOf, type Answer } from './call.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { TestNode, type Environment } from './start-node.js';
 
 const name = 'payment-processor';

@@ -1,9 +1,10 @@
 import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { callsOf } from './call.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { TestNode } from './start-node.js';
 
 const name = 'payment-processor';

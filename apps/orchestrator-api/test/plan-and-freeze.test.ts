@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { ProtocolNode } from './protocol-node.js';
-import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 
 const module = 'payment-processor';
 let database: EmptyDatabase;

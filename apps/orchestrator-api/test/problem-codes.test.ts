@@ -6,16 +6,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { protocolPaths } from '@hotswap/agent-protocol';
 import pg from 'pg';
+import { isReady } from '../../../tools/is-ready.js';
 import { callsOf } from './call.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import {
-  eventually,
-  isReady,
-  otherKey,
-  startControlPlane,
-  trustedKey,
-  type ControlPlane,
-} from './start-control-plane.js';
+import { eventually, otherKey, startControlPlane, trustedKey, type ControlPlane } from './start-control-plane.js';
 import { TestNode, type Environment } from './start-node.js';
 import { startPostgres, type RunningPostgres } from './start-postgres.js';
 

@@ -1,7 +1,8 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { open } from 'node:fs/promises';
+import { isReady } from '../../../tools/is-ready.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import { eventually, isReady, startControlPlane, type ControlPlane } from './start-control-plane.js';
+import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 import { startPostgres, type RunningPostgres } from './start-postgres.js';
 
 let postgres: RunningPostgres | null = null;

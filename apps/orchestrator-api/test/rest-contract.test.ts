@@ -1,16 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { signArtifact } from '@hotswap/module-kit';
 import pg from 'pg';
+import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
 import { moduleArtifact, publish } from './module-artifact.js';
-import {
-  eventually,
-  isReady,
-  otherKey,
-  startControlPlane,
-  trustedKey,
-  type ControlPlane,
-} from './start-control-plane.js';
+import { eventually, otherKey, startControlPlane, trustedKey, type ControlPlane } from './start-control-plane.js';
 
 const unknownId = '0193a0b0-0000-7000-8000-000000000000';
 const instant = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;

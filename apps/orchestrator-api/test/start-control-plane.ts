@@ -75,7 +75,3 @@ export async function eventually(
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
-
-export async function isReady(url: string): Promise<boolean> {
-  return (await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5_000) })).status === 200;
-}
