@@ -61,7 +61,7 @@ export async function profileLatency(isolation: string, options: LatencyOptions)
       const paths = pathsOf(options);
       await openLoop(running.port, paths, { ...options, seconds: 10 });
       const load = async () => (await openLoop(running.port, paths, options)).milliseconds.length;
-      profiles[each.name] = await profile(running, options.seconds, load);
+      profiles[each.name] = await profile(running, load);
     } finally {
       await running.stop();
     }

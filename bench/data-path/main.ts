@@ -13,13 +13,13 @@ const usage = `Usage: npm run bench:data-path -- [options]
 Throughput, with wrk as the client, unless one of the others is asked for.
   --only NAMES     contenders, separated by commas (default: process,thread; bare is always measured beside each)
   --peers          installs the peers in bench/data-path and measures them too
-  --rounds N       rounds of bare and contender, one after the other (default 15)
-  --seconds N      length of one measurement (default 1)
+  --rounds N       rounds of bare and contender, one after the other (default 15; for latency 5)
+  --seconds N      length of one measurement (default 1; for latency 3, for profiles 4)
   --connections N  default 64
   --body BYTES     POST bodies of so many bytes (default 0: GET)
   --spread         latency instead: ${spreadLoad.perSecond} requests/s over ${spreadLoad.modules} modules with handlers of ${spreadLoad.delayMilliseconds} ms
   --low-load       latency instead: ${lowLoad.perSecond} requests/s to one module
-  --profile        where the CPU goes instead, with perf; takes --seconds for each, of which 4 are enough
+  --profile        where the CPU goes instead, with perf
   --cores          how steady this machine's cores are instead
   --swaps N        swaps under load instead, so many of them, one each --swap-every milliseconds (default 1000)
   --requests N     ... and on until so many requests are answered
@@ -30,8 +30,8 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     peers: { type: 'boolean', default: false },
-    rounds: { type: 'string', default: '15' },
-    seconds: { type: 'string', default: '1' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
     connections: { type: 'string', default: '64' },
     body: { type: 'string', default: '0' },
     spread: { type: 'boolean', default: false },
@@ -46,7 +46,11 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const rounds = { rounds: Number(values.rounds), seconds: Number(values.seconds) };
+const isLatency = values.spread || values['low-load'];
+const rounds = {
+  rounds: Number(values.rounds ?? (isLatency ? 5 : 15)),
+  seconds: Number(values.seconds ?? (values.profile ? 4 : isLatency ? 3 : 1)),
+};
 const connections = Number(values.connections);
 
 if (values.help) console.log(usage);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 import type { RunningContender } from './contender.js';
 
@@ -26,26 +27,44 @@ const parts: { name: string; of: RegExp }[] = [
 ];
 
 /** What the processor does while a load runs, by thread and part; with `perf` (Debian: linux-perf). @throws Error where it is missing. */
-export async function profile(
-  running: RunningContender,
-  seconds: number,
-  load: () => Promise<number>,
-): Promise<Record<string, Parts>> {
+export async function profile(running: RunningContender, load: () => Promise<number>): Promise<Record<string, Parts>> {
   const folder = mkdtempSync(join(tmpdir(), 'hotswap-profile-'));
   const file = join(folder, 'perf.data');
   try {
     const pids = running.pids();
-    const options = ['--freq', `${samplesPerSecond}`, '--event', 'cpu-clock', '--pid', pids.join(), '--output', file];
-    const recorder = spawn('perf', ['record', ...options, '--', 'sleep', `${seconds}`], { stdio: 'ignore' });
-    const recorded = once(recorder, 'exit').catch(() => {
-      throw new Error('perf, which takes the profile, is not installed (Debian: apt-get install linux-perf).');
-    });
-    const [requests] = await Promise.all([load(), recorded]);
+    const requests = await recorded(['--pid', pids.join(), '--output', file], load);
     const fields = ['script', '--input', file, '--fields', 'comm,pid,tid,ip,sym,dso'];
     const { stdout } = await promisify(execFile)('perf', fields, { maxBuffer: 2 ** 28 });
     return perRequest(stdout, pids[0]!, requests);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Records from the load's beginning to its end: perf takes a while to attach, and is told when. */
+async function recorded<Result>(options: string[], load: () => Promise<Result>): Promise<Result> {
+  const what = ['--freq', `${samplesPerSecond}`, '--event', 'cpu-clock', '--delay=-1', '--control=fd:3,4'];
+  const recorder = spawn('perf', ['record', ...what, ...options], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  const missing = new Error('perf, which takes the profile, can not be run (Debian: apt-get install linux-perf).');
+  const ended = once(recorder, 'exit').catch(() => [-1]) as Promise<[number | null]>;
+  const [orders, answers] = [recorder.stdio[3] as Duplex, recorder.stdio[4] as Duplex];
+  for (const pipe of [orders, answers]) pipe.on('error', () => undefined);
+  const told = async (order: string) => {
+    orders.write(`${order}\n`);
+    await Promise.race([once(answers, 'data'), ended.then(() => Promise.reject(missing))]);
+  };
+  try {
+    await told('enable');
+    const result = await load();
+    await told('disable');
+    orders.write('stop\n');
+    if ((await ended)[0] !== 0) throw missing;
+    return result;
+  } finally {
+    recorder.kill('SIGINT');
+    await ended;
   }
 }
 

@@ -53,7 +53,7 @@ export async function compareThroughput(contender: Contender, options: Throughpu
     connections: options.connections,
     bodyBytes: options.bodyBytes,
     throughputRatio: ratio(({ requestsPerSecond }) => requestsPerSecond),
-    /** Each one's quickest round: the one in which the machine was least disturbed. */
+    /** Each one's quickest round. */
     bestThroughputRatio: Number((best(1) / best(0)).toPrecision(4)),
     cpuRatio: ratio(({ cpuMicrosecondsPerRequest }) => cpuMicrosecondsPerRequest),
     p99Ratio: ratio(({ p99 }) => p99),
@@ -72,7 +72,7 @@ export async function profileThroughput(contender: Contender, options: Throughpu
     try {
       await measure(running, { ...options, seconds: 3 });
       const load = async () => (await measure(running, options)).requests;
-      profiles[each.name] = await profile(running, options.seconds, load);
+      profiles[each.name] = await profile(running, load);
     } finally {
       await running.stop();
     }

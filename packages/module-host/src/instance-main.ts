@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { surviveAborts } from './instance/abort-reason.js';
 import { InstanceServer } from './instance/instance-server.js';
 import { rehearse } from './instance/rehearsal.js';
 import { processUsage, statisticsWith } from './instance/usage.js';
@@ -13,6 +14,7 @@ const kill = process.kill.bind(process, process.pid, 'SIGKILL');
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
 
 installWebStandards();
+surviveAborts();
 const socket = new Socket({ fd: socketDescriptor, readable: true, writable: true });
 // Not `process.exit`: a module could hold that up.
 socket.on('error', () => kill());

@@ -123,7 +123,8 @@ describe('A neighbour feels nothing of a module that', () => {
   });
 
   const fill = 'globalThis.all = Array.from({ length: 30 }, () => Buffer.alloc(2 ** 23, 1));';
-  const grow = 'for (const all = []; ; await new Promise((r) => setTimeout(r, 5))) all.push(Buffer.alloc(2 ** 23, 1));';
+  const grow =
+    'for (const all = []; ; await new Promise((r) => setTimeout(r, 50))) all.push(Buffer.alloc(2 ** 23, 1));';
   it.each([
     ['load', 'by and by', `${grow} export default { fetch() {} };`],
     ['start', 'by and by', `export default { async start() { ${grow} }, fetch() {} };`],

@@ -28,6 +28,14 @@ const echo = `export default { async fetch(request, env, ctx) {
     case '/endless': return new Response(new ReadableStream({ pull(c) { globalThis.sent = (globalThis.sent ?? 0) + 16384; c.enqueue(new Uint8Array(16384)); } }));
     case '/sent': return Response.json({ sent: globalThis.sent ?? 0 });
     case '/late': ctx.waitUntil(request.text().catch((error) => console.log('cut: ' + error.message))); return new Response('early');
+    case '/left-alone': {
+      const reading = { text: () => request.text(), json: () => new Request(request).json(), pipe: () => request.body.pipeTo(new WritableStream()) };
+      reading[url.searchParams.get('by')]();
+      console.log('reading');
+      if (url.searchParams.has('answer')) return new Response('early');
+      return new Promise(() => {});
+    }
+    case '/count': return Response.json((globalThis.count = (globalThis.count ?? 0) + 1));
     case '/ignore': return new Response('not read');
     case '/wait': request.signal.addEventListener('abort', () => console.log('aborted: ' + request.signal.reason.message)); return new Promise(() => {});
     case '/smuggle': return new Response('0123456789', { headers: { 'content-length': '4', connection: 'close', 'transfer-encoding': 'chunked' } });
@@ -144,6 +152,33 @@ describe('An exchange', () => {
     await fixture.until('it is told', () => printed('cut: The answer ended before the request.'));
     client.abort();
   });
+
+  it.each(
+    (['process', 'thread'] as const).flatMap((isolation) =>
+      ['text', 'json', 'pipe'].map((by) => [isolation, by] as const),
+    ),
+  )(
+    'does not end a %s that leaves a reading (%s) to itself, when it answers first or the client leaves',
+    async (isolation, by) => {
+      await fixture.reach(fixture.release('shop@1.0.0', echo, { isolation }));
+      expect((await fixture.get('shop', '/count')).text).toBe('1');
+      const client = new AbortController();
+      async function* source() {
+        yield Buffer.from('half');
+        await pause(60_000, undefined, { signal: client.signal });
+      }
+      const post = (path: string) =>
+        fixture.get('shop', path, { method: 'POST', body: source(), signal: client.signal });
+      expect((await post(`/left-alone?by=${by}&answer`)).text).toBe('early');
+      const unanswered = post(`/left-alone?by=${by}`);
+      const readings = () => fixture.logs.filter(({ message }) => message === 'reading').length;
+      await fixture.until('both are being read', () => readings() === 2);
+      client.abort();
+      await expect(unanswered).rejects.toThrow();
+      // The same instance: whatever the aborted readings did to it has been done by now.
+      for (let count = 2; count < 6; count++) expect((await fixture.get('shop', '/count')).text).toBe(`${count}`);
+    },
+  );
 
   it('streams events as they happen, and tells the module when the client leaves', async () => {
     const spec = one();

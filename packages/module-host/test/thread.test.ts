@@ -37,7 +37,7 @@ describe('An instance in a thread', () => {
 
   it('that takes more memory than it may before it is ready is ended', async () => {
     const growing = `export default { fetch() {}, async start() {
-      for (const all = []; ; await new Promise((resolve) => setTimeout(resolve, 5))) all.push(Buffer.alloc(2 ** 22, 1));
+      for (const all = []; ; await new Promise((resolve) => setTimeout(resolve, 50))) all.push(Buffer.alloc(2 ** 23, 1));
     } };`;
     const shop = fixture.release('shop@1.0.0', growing, { isolation, limits: { memoryMiB: 32 } });
     await fixture.reach(shop);

@@ -3,6 +3,7 @@ import { CreditedReceiver, CreditedSender, windowBytes } from '../wire/credit.js
 import { frameTypes, type Frame } from '../wire/frame.js';
 import type { FrameWriter } from '../wire/frame-writer.js';
 import { encodeResponseHead, RequestHead } from '../wire/head.js';
+import { abortReason } from './abort-reason.js';
 import { LightRequest } from './light-request.js';
 import { LightResponse, type WholeResponse } from './light-response.js';
 
@@ -49,8 +50,7 @@ export class ServedRequest {
       this.writer.write(frameTypes.error, this.id);
     } finally {
       // Nothing more of it comes: who still reads, in work given to `waitUntil`, would wait for ever.
-      if (this.#receiver?.isEnded === false)
-        this.#receiver.fail(new DOMException('The answer ended before the request.', 'AbortError'));
+      if (this.#receiver?.isEnded === false) this.#receiver.fail(abortReason('The answer ended before the request.'));
     }
   }
 
@@ -86,7 +86,7 @@ export class ServedRequest {
   }
 
   #giveUp(reason: string): void {
-    const error = new DOMException(reason, 'AbortError');
+    const error = abortReason(reason);
     this.#isGivenUp = true;
     this.#reason = error;
     LightRequest.abort(this.#request, error);
