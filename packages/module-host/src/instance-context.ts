@@ -21,7 +21,7 @@ export interface InstanceContext extends WatchContext {
   log: ModuleLog;
   quarters: Pick<Quarters, 'take' | 'measure'>;
   memoryRole(): MemoryRole;
-  /** Users wait for it: there is nothing else that would answer them. */
+  /** As the tenant says it of itself. */
   isAwaited(): boolean;
   /** The node needs its memory: it must not be used any more, and has to be retired. */
   onMemoryNeeded(error: LoadError): void;

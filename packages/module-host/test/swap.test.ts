@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { SmokeCheck } from '@hotswap/module-kit';
+import fc from 'fast-check';
 import { LoadError } from '../src/index.js';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
 
@@ -68,7 +69,6 @@ describe('Swapping releases', () => {
       const releases = ['1.0.0', '2.0.0', '3.0.0'].map((version) =>
         fixture.release(`shop@${version}`, source, { isolation }),
       );
-      const any = () => releases[Math.floor(Math.random() * 3)]!;
       await fixture.reach(releases[0]!);
       let stopped = false;
       let answered = 0;
@@ -76,10 +76,14 @@ describe('Swapping releases', () => {
         for (; !stopped; answered++) expect((await fixture.get('shop')).status).toBe(200);
       });
       const pids = new Set<number>();
-      for (let turn = 0; turn < 30; turn++) {
-        const [candidate, candidatePercent] = [Math.random() < 0.5 ? any() : null, Math.random() * 100];
-        fixture.apply(any(), { candidate, candidatePercent, warm: Math.random() < 0.5 ? [any()] : [] });
-        await pause(Math.random() * 120);
+      const any = fc.constantFrom(...releases);
+      const maybe = fc.option(any);
+      const percent = fc.integer({ min: 0, max: 100 });
+      const milliseconds = fc.integer({ min: 0, max: 120 });
+      const turns = fc.sample(fc.tuple(any, maybe, percent, maybe, milliseconds), { numRuns: 30, seed: 1 });
+      for (const [active, candidate, candidatePercent, warm, wait] of turns) {
+        fixture.apply(active, { candidate, candidatePercent, warm: warm === null ? [] : [warm] });
+        await pause(wait);
         for (const { pid } of fixture.report('shop').instances) if (pid !== null) pids.add(pid);
       }
       await fixture.reach(releases[1]!, { warm: [releases[2]!] });
