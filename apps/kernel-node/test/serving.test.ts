@@ -114,7 +114,7 @@ describe('a node that serves', () => {
   it('leaves traffic politely on SIGTERM: no failed request, a last report, exit 0', async () => {
     const one = await fixture.publish('greeter', '1.0.0', versioned());
     fixture.controlPlane.document = { epoch: 1, revision: 1, modules: [assignment(one)] };
-    const node = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '5' });
+    const node = await fixture.startNode({ HOTSWAP_LAME_DUCK_SECONDS: '10' });
     await node.ready();
     const client = new LoadClient(`${node.address}/greeter/`, 4);
     await waitFor('there is traffic', () => client.answerCount > 50);
