@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { HostFixture, isAlive, plainModule } from './host-fixture.js';
 
 let fixture: HostFixture;
-beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 1, retrySecondsMax: 0.5 })));
+beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 3, retrySecondsMax: 0.5 })));
 afterEach(() => fixture.close());
 
 const breakable = `
@@ -131,7 +131,7 @@ describe('An instance that does harm', () => {
     expect(served).toBeGreaterThan(10);
     expect(await spinning).toMatchObject({ code: 'module-failed', release: 'shop@1.0.0' });
     await fixture.until('it serves again', () => fixture.instance(one)?.state === 'Active');
-    expect(fixture.logs.some(({ message }) => /did not respond for 1 s, and was ended/.test(message))).toBe(true);
+    expect(fixture.logs.some(({ message }) => /did not respond for 3 s, and was ended/.test(message))).toBe(true);
     expect(fixture.instance(till)).toMatchObject({ crashes: 0 });
   });
 

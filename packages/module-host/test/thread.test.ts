@@ -3,7 +3,7 @@ import { readBody } from '../src/index.js';
 import { bodyOf, HostFixture } from './host-fixture.js';
 
 let fixture: HostFixture;
-beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 1 })));
+beforeEach(() => void (fixture = new HostFixture({ pingSeconds: 0.2, stallSeconds: 4 })));
 afterEach(() => fixture.close());
 
 const source = `export default { async fetch(request, env) {
