@@ -226,10 +226,10 @@ describe('An exchange', () => {
   });
 
   it('gives a client that is slow to send its own time', async () => {
-    await fixture.reach(one({ requestSeconds: 1 }));
+    await fixture.reach(one({ requestSeconds: 3 }));
     async function* source() {
       for (let piece = 0; piece < 5; piece++) {
-        await pause(400);
+        await pause(800);
         yield Buffer.from(`"${piece}`.slice(piece === 0 ? 0 : 1));
       }
       yield Buffer.from('"');
@@ -242,6 +242,7 @@ describe('An exchange', () => {
     fixture = new HostFixture({ clientIdleSeconds: 0.3 });
     const spec = one();
     await fixture.reach(spec);
+    await fixture.until('its figures come', () => fixture.traffic(spec)?.rssBytes != null);
     const client = new AbortController();
     async function* source() {
       yield Buffer.from('"half');

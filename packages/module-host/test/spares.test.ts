@@ -254,6 +254,8 @@ describe('A node whose memory is all taken', () => {
   describe('that somebody is still leaving', () => {
     const folder = mkdtempSync(join(tmpdir(), 'hotswap-gate-'));
     const gate = join(folder, 'open');
+    // Longer than a test may take: none of them is about what is cut.
+    const policy = { warmSeconds: 900, drainSeconds: 600 };
     afterEach(() => rmSync(gate, { force: true }));
     afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -266,14 +268,14 @@ describe('A node whose memory is all taken', () => {
       const two = fixture.release('shop@2.0.0');
       await fixture.reach(one);
       const slow = fixture.get('shop');
-      await fixture.reach(two, { warm: [one] });
+      await fixture.reach(two, { warm: [one], policy });
       return { one, two, slow };
     }
 
     it('lets no more in where users have a release that answers', async () => {
       const { one, two, slow } = await reachWarm();
       const three = fixture.release('shop@3.0.0');
-      fixture.apply(three, { warm: [one] });
+      fixture.apply(three, { warm: [one], policy });
       await fixture.until('the warm one leaves', () => fixture.host.memory().taken.leaving > 0);
       await pause(200);
       expect(fixture.instance(three)).toMatchObject({ pid: null });
