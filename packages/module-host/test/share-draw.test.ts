@@ -24,7 +24,7 @@ class Tally {
 
   expectShare(role: TrafficRole, share: number): void {
     const sigma = Math.sqrt(this.draws * share * (1 - share));
-    expect(Math.abs(this.roles[role] - this.draws * share)).toBeLessThan(4 * sigma);
+    expect(Math.abs(this.roles[role] - this.draws * share)).toBeLessThan(6 * sigma);
   }
 }
 
