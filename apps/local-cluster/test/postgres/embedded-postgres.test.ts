@@ -115,7 +115,8 @@ describe('EmbeddedPostgres', () => {
     } = postgres.command((await chooseFreePorts('127.0.0.1', 1, new Set()))[0] ?? 0);
     const left = spawn(command, words, { cwd: workingDirectory, ...postgres.user, stdio: 'ignore', detached: true });
     const identity = identifyProcess(left.pid ?? 0);
-    await waitFor('postmaster.pid', () => existsSync(join(postgres.dataFolder, 'postmaster.pid')));
+    const file = join(postgres.dataFolder, 'postmaster.pid');
+    await waitFor('postmaster.pid', () => existsSync(file) && readFileSync(file, 'utf8').startsWith(`${left.pid}\n`));
     const again = await EmbeddedPostgres.prepare(data.postgres);
     expect(identity && isRunning(identity)).toBe(false);
     await start(again);
