@@ -34,6 +34,8 @@ const config: Config = {
     },
   ],
   testSequencer: '<rootDir>/tools/jest-sequencer.mjs',
+  // What failed is told again at the end, where one looks first.
+  reporters: ['default', ['summary', { summaryThreshold: 1 }]],
   maxWorkers: 2,
   testTimeout: 60_000,
 };

@@ -5,10 +5,10 @@ import { identifyProcess } from '../../apps/local-cluster/src/supervisor/process
 import { inDatabase } from '../support/database.js';
 import { deploy, look, waitForEnd, type Deployment } from '../support/deployments.js';
 import { changePolicy, startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
+import { holdingMembers, holdRequest } from '../support/held-request.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
-import { slowMembers, withSlowRequests } from '../support/slow-requests.js';
 import {
   quick,
   standing,
@@ -32,8 +32,9 @@ describe('Not here:', () => {
   beforeAll(async () => {
     cluster = await startDrillCluster({ Development: 3 });
     addresses = await cluster.addresses('Development');
-    await publishVersion(cluster, { version: '8.0.0', members: slowMembers });
-    await publishVersion(cluster, { version: '8.1.0', members: slowMembers });
+    const manifest = { limits: { requestSeconds: 900 } };
+    await publishVersion(cluster, { version: '8.0.0', members: holdingMembers, manifest });
+    await publishVersion(cluster, { version: '8.1.0', members: holdingMembers, manifest });
     await deployed('8.0.0');
   });
 
@@ -47,6 +48,7 @@ describe('Not here:', () => {
     changePolicy(cluster, 'Development', {
       ...strategyPolicy(strategy, seconds),
       warmSeconds: 900,
+      drainSeconds: 30,
       progressDeadlineSeconds: 60,
       ...more,
     });
@@ -80,25 +82,20 @@ describe('Not here:', () => {
     it.each(strategies)('by %s', async (strategy) => {
       const { stable, target } = await versions();
       // Nothing is kept warm: an old instance ends as soon as nothing needs it.
-      await setPolicy(strategy, quick, { warmSeconds: 0 });
+      await setPolicy(strategy, quick, { warmSeconds: 0, drainSeconds: 600 });
       const old = await pids();
-      let answers: Awaited<ReturnType<typeof withSlowRequests>> = [];
-      const seen = await underLoad(addresses, async () => {
-        answers = await withSlowRequests(addresses, () => deployed(target));
-      });
-      expect(seen).toMatchObject(untouched);
-      expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-      // What the old one had in hand when the new one was answering already was answered by it, on every node.
-      for (const address of addresses) {
-        const here = answers.filter((answer) => answer.address === address);
-        const firstNew = Math.min(...here.filter(({ version }) => version === target).map(({ endedAt }) => endedAt));
-        const lastOld = Math.max(...here.filter(({ version }) => version === stable).map(({ startedAt }) => startedAt));
-        expect(firstNew).toBeLessThan(Infinity);
-        expect(lastOld).toBeGreaterThan(-Infinity);
+      const held = await Promise.all(addresses.map(holdRequest));
+      try {
+        expect(held.map(({ by }) => by)).toEqual(old.map((pid) => ({ version: stable, pid })));
+        const seen = await underLoad(addresses, () => deployed(target));
+        expect(seen).toMatchObject(untouched);
+        // Traffic has moved, all but what the old ones had in hand before: they answer that to its end, and end then.
+        expect(old.filter((pid) => identifyProcess(pid) === null)).toEqual([]);
+        expect(await Promise.all(held.map((request) => request.release()))).toEqual(held.map(({ by }) => by));
+        await waitFor('the old processes to end', () => old.every((pid) => identifyProcess(pid) === null));
+      } finally {
+        for (const request of held) request.abandon();
       }
-      const answeredBy = new Set(answers.filter(({ version }) => version === stable).map(({ pid }) => pid));
-      expect(old.filter((pid) => !answeredBy.has(pid))).toEqual([]);
-      await waitFor('the old processes to end', () => old.every((pid) => identifyProcess(pid) === null));
     });
   });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { defaultPolicy, reason, type DeploymentView, type PipelineDecision } from '@hotswap/domain';
+import { advanceDocuments, lockNodes } from '../src/clusters/write-assignments.js';
 import { TestPostgres } from './postgres.js';
 import {
   completeDeploy,
@@ -110,6 +111,39 @@ describe('committing', () => {
     await world.step(id, (view) => wait(view, 2));
     expect((await world.view(id)).stages[1]!.reason?.message).toBe('2');
     expect(await world.rows(`SELECT FROM hotswap.decision WHERE kind = 'hold'`)).toHaveLength(1);
+  });
+
+  it('tells the nodes that nothing holds the module any more, even one that is being told just now that something does', async () => {
+    const id = await verified();
+    await world.step(id, startDeploy);
+    await world.step(id, () => ({ assign: [{ nodeId: 'a', plan: planOf(releaseOf('1.0.0')) }] }));
+    await world.step(id, completeDeploy);
+    const warmSeconds = async () => (await world.nodes.document('a'))!.modules[0]!.policy.warmSeconds;
+    const held = await warmSeconds();
+    expect(held).toBeGreaterThan(defaultPolicy('Development').warmSeconds);
+
+    // The environment's time, as a document from before the stage told it.
+    await world.rows(
+      `UPDATE hotswap.node_document SET document = jsonb_set(document, '{modules,0,policy,warmSeconds}', $1::jsonb)
+         WHERE node_id = 'a' AND revision = 2`,
+      [String(defaultPolicy('Development').warmSeconds)],
+    );
+    let isOver = false;
+    const { over } = await world.dataSource.transaction(async (manager) => {
+      await lockNodes(manager, ['a']);
+      await advanceDocuments(manager, ['a']);
+      const end = world.step(id, ({ stages }) => ({
+        kind: 'finish',
+        status: 'Succeeded',
+        stages: [{ stageId: stages[2]!.id, status: 'Succeeded' }],
+      }));
+      const over = end.finally(() => (isOver = true));
+      const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      while (!isOver && (await world.rows(waits)).length === 0);
+      return { over };
+    });
+    await over;
+    expect(await warmSeconds()).toBe(defaultPolicy('Development').warmSeconds);
   });
 
   it('gives each touched node its next document, and the others none', async () => {

@@ -26,7 +26,8 @@ export async function writeAssignments(manager: EntityManager, plans: readonly P
 
 /**
  * Nodes whose newest document keeps the module's way back started because a deployment held the module there, in environments where none does any more:
- * `advanceDocuments` tells them the policy's time.
+ * `advanceDocuments` tells them the policy's time. The caller has locked the environments' nodes: whoever writes their documents meanwhile still sees the
+ * module held.
  */
 export async function findHolding(
   manager: EntityManager,
@@ -54,10 +55,17 @@ const isHeld = `EXISTS (
   WHERE stage.environment = node.environment AND stage.module = assignment.module AND stage.name IN ('Deploy', 'Validate')
     AND stage.status IN ('Pending', 'Running', 'Waiting', 'RollingBack'))`;
 
-/** In the order of their ids, so that two writers never wait for each other. */
-export async function lockNodes(manager: EntityManager, nodeIds: readonly string[]): Promise<void> {
-  if (nodeIds.length === 0) return;
-  await manager.query('SELECT FROM hotswap.node WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE', [nodeIds]);
+/** These nodes and all of these environments, in the order of their ids, so that two writers never wait for each other. */
+export async function lockNodes(
+  manager: EntityManager,
+  nodeIds: readonly string[],
+  environments: readonly string[] = [],
+): Promise<void> {
+  if (nodeIds.length === 0 && environments.length === 0) return;
+  await manager.query(
+    'SELECT FROM hotswap.node WHERE id = ANY($1) OR environment = ANY($2) ORDER BY id FOR NO KEY UPDATE',
+    [nodeIds, environments],
+  );
 }
 
 /** Composes and keeps the documents of nodes that the caller has locked, at the (epoch, revision) in their rows. */

@@ -56,8 +56,13 @@ async function write(manager: EntityManager, view: DeploymentView, decision: Pip
   await writeStages(manager, view, decision.stages);
   if (isChange) await keepExposure(manager, view.deployment.id);
   if (view.environment) await writeSlot(manager, view, view.environment, decision);
-  const holding = await findHolding(manager, view.deployment.module, environmentsEnded(view, decision));
-  await lockNodes(manager, [...holding, ...decision.assign.map(({ nodeId }) => nodeId)]);
+  const ended = environmentsEnded(view, decision);
+  await lockNodes(
+    manager,
+    decision.assign.map(({ nodeId }) => nodeId),
+    ended,
+  );
+  const holding = await findHolding(manager, view.deployment.module, ended);
   await writeAssignments(manager, toPlans(view, decision));
   await advanceDocuments(manager, holding);
   await requestEvidence(manager, decision);
