@@ -2,8 +2,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { freePort } from '../../tools/free-port.js';
 import { isReady } from '../../tools/is-ready.js';
 import { inDatabase } from '../support/database.js';
-import { deploy, look, stageOf, waitForEnd, waitForStep, type Deployment } from '../support/deployments.js';
-import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
+import { deploy, look, stageOf, waitForEnd, type Deployment } from '../support/deployments.js';
+import {
+  deployToCanaryShare,
+  letCanaryGoOn,
+  startDrillCluster,
+  underLoad,
+  untouched,
+  waitForVersion,
+  waitUntilHealthy,
+} from '../support/drill-cluster.js';
 import { type Environment, type LocalCluster } from '../support/local-cluster.js';
 import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
@@ -41,7 +49,8 @@ describe('The orchestrator', () => {
           if (environment === 'Staging' || environment === 'Production') {
             await waitForEnd(cluster, id, ['AwaitingApproval']);
             if (environment === 'Staging') await plane.kill();
-            expect((await look(cluster, id))?.status).toBe('AwaitingApproval');
+            const { status } = await waitFor('an answer', () => look(cluster, id));
+            expect(status).toBe('AwaitingApproval');
             await inDatabase(cluster, ...approve(id, environment));
           }
           await waitForDeploy(id, environment);
@@ -75,7 +84,6 @@ describe('The orchestrator', () => {
       await waitFor('the second to be ready', () => isReady(there));
       const seen = await underLoad(await cluster.addresses('Production'), async () => {
         const id = await deploy(cluster, '5.0.0', 'Production');
-        await waitForStep(cluster, id, 'Production', 0);
         const told = await fetch(`${there}/api/v1/deployments/${id}`);
         expect(((await told.json()) as Deployment).id).toBe(id);
         const deployment = await waitForEnd(cluster, id);
@@ -98,8 +106,7 @@ describe('The orchestrator', () => {
   it('away for ten minutes in the middle of a rollout takes nothing back', async () => {
     await publishVersion(cluster, { version: '5.1.0' });
     const seen = await underLoad(await cluster.addresses('Production'), async () => {
-      const id = await deploy(cluster, '5.1.0', 'Production');
-      await waitForStep(cluster, id, 'Production', 1);
+      const id = await deployToCanaryShare(cluster, '5.1.0');
       cluster.holdLauncher();
       const orchestrator = cluster.pid('orchestrator-api');
       cluster.kill('orchestrator-api');
@@ -116,6 +123,8 @@ describe('The orchestrator', () => {
         cluster.letLauncherGo();
       }
       await waitFor('the launcher to start it again', () => cluster.pid('orchestrator-api') !== orchestrator);
+      await waitFor('it to be ready', async () => (await cluster.get('/health/ready')).status === 200);
+      await letCanaryGoOn(cluster);
       const deployment = await waitForEnd(cluster, id);
       expect(deployment.reason.code).toBe('succeeded');
       expect(deployment.status).toBe('Succeeded');
@@ -145,13 +154,14 @@ describe('The orchestrator', () => {
 /** What a person's approval leaves in the database. */
 function approve(id: string, environment: Environment): [string, unknown[]][] {
   const verdict = JSON.stringify({ verdict: { approved: true, by: 'another@example.com', reason: null } });
+  // In the order of the orchestrator's own writes, so that neither waits for the other.
   return [
+    ['UPDATE hotswap.deployment SET next_look_at = now(), revision = revision + 1 WHERE id = $1', [id]],
     [
       `UPDATE hotswap.deployment_stage SET approval = approval || $3
        WHERE deployment_id = $1 AND environment = $2 AND name = 'Approval'`,
       [id, environment, verdict],
     ],
-    ['UPDATE hotswap.deployment SET next_look_at = now(), revision = revision + 1 WHERE id = $1', [id]],
   ];
 }
 

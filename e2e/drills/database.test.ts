@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { inDatabase, replaceByCopy, takeCopy } from '../support/database.js';
-import { deploy, waitForEnd, waitForStep } from '../support/deployments.js';
-import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
+import { deploy, waitForEnd } from '../support/deployments.js';
+import {
+  deployToCanaryShare,
+  letCanaryGoOn,
+  startDrillCluster,
+  underLoad,
+  untouched,
+  waitForVersion,
+  waitUntilHealthy,
+} from '../support/drill-cluster.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
 import { waitFor } from '../support/wait-for.js';
@@ -28,10 +36,14 @@ describe('Postgres', () => {
   async function deployThrough(version: string, trouble: () => Promise<void>): Promise<void> {
     await publishVersion(cluster, { version });
     const seen = await underLoad(await cluster.addresses('Production'), async () => {
-      const id = await deploy(cluster, version, 'Production');
-      await waitForStep(cluster, id, 'Production', 1);
+      const id = await deployToCanaryShare(cluster, version);
       await trouble();
       await waitFor('the orchestrator to be ready', isReady);
+      // It may not have noticed anything yet: then this fails, and is done again.
+      await waitFor('the canary to be let go on', async () => {
+        await letCanaryGoOn(cluster);
+        return true;
+      });
       expect((await waitForEnd(cluster, id)).status).toBe('Succeeded');
     });
     expect(seen).toMatchObject(untouched);
@@ -59,9 +71,15 @@ describe('Postgres', () => {
   it('paused, so that it answers nothing, is nothing but a pause', async () => {
     const orchestrator = cluster.pid('orchestrator-api');
     await deployThrough('6.2.0', async () => {
-      const pids = [cluster.pid('postgres'), ...childrenOf(cluster.pid('postgres'))];
-      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      // The one that makes the others first, so that no other one comes meanwhile.
+      const pids = [cluster.pid('postgres')];
       try {
+        process.kill(cluster.pid('postgres'), 'SIGSTOP');
+        await waitFor('it to stand still', () => stateOf(cluster.pid('postgres')) === 'T');
+        for (const pid of childrenOf(cluster.pid('postgres'))) {
+          pids.push(pid);
+          process.kill(pid, 'SIGSTOP');
+        }
         await waitFor('the orchestrator to say so', isNotReady);
       } finally {
         for (const pid of pids) process.kill(pid, 'SIGCONT');
@@ -88,6 +106,13 @@ describe('Postgres', () => {
         const [row] = await inDatabase<{ epoch: number }>(cluster, 'SELECT epoch FROM hotswap.system');
         return row?.epoch === 2;
       });
+      // The copy's rows say so from the beginning: the nodes are asked themselves.
+      for (const address of await cluster.addresses('Production')) {
+        await waitFor(`${address} to serve 6.2.0`, async () => {
+          const { headers } = await cluster.get(`${address}/${moduleName}/`);
+          return headers.get('x-hotswap-module') === `${moduleName}@6.2.0`;
+        });
+      }
       await waitForVersion(cluster, 'Production', '6.2.0');
       expect((await waitForEnd(cluster, await deploy(cluster, '6.3.0', 'Production'))).status).toBe('Succeeded');
     });
@@ -95,6 +120,11 @@ describe('Postgres', () => {
     expect(await cluster.activeVersions('Production', moduleName)).toEqual(['6.3.0', '6.3.0']);
   });
 });
+
+/** One letter, as proc_pid_stat(5) has it. */
+function stateOf(pid: number): string | undefined {
+  return /\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+}
 
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

@@ -2,10 +2,19 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { identifyProcess } from '../../apps/local-cluster/src/supervisor/process-identity.js';
 import { freePort } from '../../tools/free-port.js';
 import { isReady } from '../../tools/is-ready.js';
-import { deploy, look, stageOf, waitForEnd, waitForStep } from '../support/deployments.js';
-import { startDrillCluster, underLoad, untouched, waitForVersion, waitUntilHealthy } from '../support/drill-cluster.js';
+import { deploy, look, stageOf, waitForEnd } from '../support/deployments.js';
+import {
+  deployToCanaryShare,
+  letCanaryGoOn,
+  startDrillCluster,
+  underLoad,
+  untouched,
+  waitForVersion,
+  waitUntilHealthy,
+} from '../support/drill-cluster.js';
 import { type ClusterNode, type LocalCluster } from '../support/local-cluster.js';
 import { RecipeProcess, recipeOf } from '../support/process-recipe.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
@@ -41,9 +50,15 @@ describe('A node', () => {
 
   it('killed in the middle of a swap comes back into it', async () => {
     const seen = await underLoad(await addressesBut(first), async () => {
-      const id = await deploy(cluster, '2.1.0', 'Production');
-      await waitForStep(cluster, id, 'Production', 1);
+      const id = await deployToCanaryShare(cluster, '2.1.0');
+      const { pid } = await nodeOf(first);
       cluster.kill(first);
+      await waitFor('it to be back', async () => {
+        const node = await nodeOf(first);
+        const module = node.modules.find(({ name }) => name === moduleName);
+        return node.pid !== pid && node.state === 'Ready' && module?.candidateVersion === '2.1.0';
+      });
+      await letCanaryGoOn(cluster);
       expect((await waitForEnd(cluster, id)).status).toBe('Succeeded');
     });
     expect(seen).toMatchObject(untouched);
@@ -54,8 +69,7 @@ describe('A node', () => {
     await publishVersion(cluster, { version: '4.0.0' });
     const silent = [first, 'kernel-node-production-2'].map((name) => cluster.pid(name));
     const seen = await underLoad(await addressesBut(first, 'kernel-node-production-2'), async () => {
-      const id = await deploy(cluster, '4.0.0', 'Production');
-      await waitForStep(cluster, id, 'Production', 1);
+      const id = await deployToCanaryShare(cluster, '4.0.0');
       for (const pid of silent) process.kill(pid, 'SIGSTOP');
       try {
         await waitFor('the deployment to wait for both', async () => {
@@ -63,6 +77,7 @@ describe('A node', () => {
           return deployment?.status === 'Running' && deployment.reason.code === 'nodes-lost';
         });
         process.kill(silent[1] ?? 0, 'SIGCONT');
+        await letCanaryGoOn(cluster);
         const deployment = await waitForEnd(cluster, id);
         expect(deployment.status).toBe('Succeeded');
         expect(stageOf(deployment, 'Production')?.status).toBe('Succeeded');
@@ -84,7 +99,7 @@ describe('A node', () => {
       const pid = cluster.pid(first);
       cluster.kill('orchestrator-api');
       cluster.kill(first);
-      await waitFor('its end', async () => !(await isReady(address).catch(() => false)));
+      await waitFor('its end', () => identifyProcess(pid) === null);
       const node = new RecipeProcess(recipe);
       try {
         await waitFor('it to be ready', () => isReady(address));
@@ -131,7 +146,7 @@ describe('A node', () => {
           clearInterval(jumping);
         }
       });
-      expect(node.output).toContain('the clock jumped');
+      await waitFor('it to have told of the jumps', () => node.output.includes('the clock jumped'));
       expect(seen).toMatchObject(untouched);
       expect(await cluster.activeVersions('Production', moduleName)).toEqual(Array(4).fill('4.1.0'));
     } finally {
@@ -161,7 +176,7 @@ describe('A node', () => {
       try {
         // The copy registers later and wins; the original ends, is started again, and is the latest in its turn.
         await waitFor('the copy to be fenced', () => copy.exitCode === 3);
-        expect(copy.output).toContain('this one is a copy');
+        await waitFor('its last words', () => copy.output.includes('this one is a copy'));
         await waitFor('the original to be back', async () => {
           const node = await nodeOf(first);
           return node.id === id && node.pid !== pid && node.pid === cluster.pid(first) && node.state === 'Ready';
@@ -181,7 +196,9 @@ describe('A node', () => {
     const directory = variables['HOTSWAP_NODE_DIR'] ?? '';
     const seen = await underLoad(await addressesBut(first), async () => {
       cluster.holdLauncher();
+      const pid = cluster.pid(first);
       cluster.kill(first);
+      await waitFor('its end', () => identifyProcess(pid) === null);
       for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
       expect(existsSync(join(directory, 'node.json'))).toBe(false);
       cluster.letLauncherGo();

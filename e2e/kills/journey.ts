@@ -105,17 +105,13 @@ export async function findFaults(cluster: LocalCluster, version: string): Promis
     'SELECT refused FROM hotswap.node WHERE refused IS NOT NULL',
   );
   faults.push(...refusals.map(({ refused }) => `a node refused a document: ${refused}`));
-  const confirmed = await waitFor(
-    `Development to run ${version}`,
-    async () => {
-      const nodes = await cluster.nodes(environment);
-      return nodes.every(({ state, modules }) => {
-        const module = modules.find(({ name }) => name === moduleName);
-        return state === 'Ready' && module?.activeVersion === version && module.candidateVersion === null;
-      });
-    },
-    { deadlineSeconds: 20 },
-  ).catch((error: Error) => error.message);
+  const confirmed = await waitFor(`Development to run ${version}`, async () => {
+    const nodes = await cluster.nodes(environment);
+    return nodes.every(({ state, modules }) => {
+      const module = modules.find(({ name }) => name === moduleName);
+      return state === 'Ready' && module?.activeVersion === version && module.candidateVersion === null;
+    });
+  }).catch((error: Error) => error.message);
   if (confirmed !== true) faults.push(String(confirmed));
   return faults;
 }

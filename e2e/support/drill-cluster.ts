@@ -1,19 +1,17 @@
 import { ClosedLoopLoad, type LoadCounts } from './closed-loop-load.js';
+import { deploy, waitForStep } from './deployments.js';
 import { moduleName } from './published-module.js';
 import { startLocalCluster, type Environment, type LocalCluster } from './local-cluster.js';
 import { waitFor } from './wait-for.js';
 
 type Policy = Record<string, unknown>;
 
+const share = { percent: 40, minimumSeconds: 2, maximumSeconds: 4 };
+const whole = { percent: 100, minimumSeconds: 0, maximumSeconds: 0 };
+
 /** Far shorter than anybody would want for real users; what is not named stays. */
 const quickPolicy: Policy = {
-  canary: {
-    scout: { percent: 5, seconds: 1 },
-    steps: [
-      { percent: 40, minimumSeconds: 2, maximumSeconds: 4 },
-      { percent: 100, minimumSeconds: 0, maximumSeconds: 0 },
-    ],
-  },
+  canary: { scout: { percent: 5, seconds: 1 }, steps: [share, whole] },
   rolling: { minimumReadySeconds: 1 },
   blueGreen: { bakeSeconds: 1 },
   validateSeconds: 2,
@@ -44,6 +42,16 @@ export async function changePolicy(cluster: LocalCluster, environment: Environme
   if (status !== 200) throw new Error(`The policy of ${environment} was answered ${status}`);
 }
 
+/** Deploys to Production, whose canary has come to its share of all nodes then, and does not go on before `letCanaryGoOn`. */
+export async function deployToCanaryShare(cluster: LocalCluster, version: string): Promise<string> {
+  await changePolicy(cluster, 'Production', { canary: { steps: [{ ...share, pause: true }, whole] } });
+  const id = await deploy(cluster, version, 'Production');
+  await waitForStep(cluster, id, 'Production', 1);
+  return id;
+}
+
+export const letCanaryGoOn = (cluster: LocalCluster) => changePolicy(cluster, 'Production', quickPolicy);
+
 /** Waits until every node of every environment is Ready on what its environment is to run. */
 export async function waitUntilHealthy(cluster: LocalCluster, of: readonly Environment[] = environments) {
   await waitFor(`${of.join(', ')} to be Healthy`, async () => {
@@ -64,12 +72,15 @@ export async function waitForVersion(cluster: LocalCluster, environment: Environ
   });
 }
 
-/** Some 100 requests a second, in all, while `action` runs. Answers what they met. */
-export async function underLoad(addresses: string[], action: () => Promise<void>): Promise<LoadCounts> {
+/** Some 100 requests a second, in all, while `action` runs, which may look at what they have met so far. Answers what they met. */
+export async function underLoad(
+  addresses: string[],
+  action: (soFar: Readonly<LoadCounts>) => Promise<void>,
+): Promise<LoadCounts> {
   const load = new ClosedLoopLoad({ addresses, connections: 4, pauseMilliseconds: 35 });
   load.start();
   try {
-    await action();
+    await action(load.counts);
   } finally {
     await load.stop();
   }

@@ -109,8 +109,11 @@ export class MortalControlPlane {
     void orchestrator.ended.then(() => {
       this.replacing = this.replacing.then(() => this.replace(orchestrator));
     });
-    await orchestrator.serve();
     this.serving.push(orchestrator);
+    await orchestrator.serve().catch((error: unknown) => {
+      // It reconciles before it says that it serves: its first commit may have been its last.
+      if (orchestrator.diedAfter === null) throw error;
+    });
   }
 
   private async replace(dead: MortalOrchestrator): Promise<void> {
@@ -134,7 +137,8 @@ export class MortalControlPlane {
 
   /** A connection goes to the next one that serves, and ends with it. */
   private pass(socket: Socket): void {
-    const orchestrator = this.serving[this.turn++ % this.serving.length];
+    const reachable = this.serving.filter(({ port }) => port > 0);
+    const orchestrator = reachable[this.turn++ % reachable.length];
     socket.on('error', () => socket.destroy());
     if (!orchestrator) return void socket.destroy();
     const onward = connect(orchestrator.port, '127.0.0.1');
