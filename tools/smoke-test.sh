@@ -12,7 +12,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/hotswap-smoke.XXXXXX")
 # Postgres runs as another user when this is root, and has to get in.
 chmod 755 "$work"
 export HOTSWAP_DATA_DIR=$work/data
-PORT=$(node -e "const s = require('node:net').createServer().listen(0, '127.0.0.1', () => { console.log(s.address().port); s.close(); })")
+# None that the system gives to who asks for any, as all that is started before the API does.
+PORT=$(PATH=$PWD/node_modules/.bin:$PATH node --input-type=module -e "import { freePort } from './tools/free-port.ts'; console.log(await freePort())")
 export PORT
 output=$work/output
 launcher=''

@@ -236,7 +236,8 @@ it('a stream sends the document at once, and again when something is deployed', 
   const { secret, document } = await join({ nodeId: 'node-s', bootId: 'boot-s', environment: 'Development' });
   // The only node of its environment; it has to be heard for as long as the deployment takes to reach it.
   let sequence = 0;
-  const speak = () => void send('POST', protocolPaths.reports('node-s'), secret, report('boot-s', ++sequence));
+  const spoken: Promise<unknown>[] = [];
+  const speak = () => spoken.push(send('POST', protocolPaths.reports('node-s'), secret, report('boot-s', ++sequence)));
   const speaking = setInterval(speak, 1000);
   speak();
   const abort = new AbortController();
@@ -266,6 +267,7 @@ it('a stream sends the document at once, and again when something is deployed', 
   } finally {
     abort.abort();
     clearInterval(speaking);
+    await Promise.all(spoken);
   }
 });
 

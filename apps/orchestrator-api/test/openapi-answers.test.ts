@@ -138,11 +138,17 @@ it('every operation answers what the document says, and nothing else', async () 
   for (const environment of environments) await makeQuick(environment);
   await expectStatus(404, 'GET', '/api/v1/clusters/Moon/policy');
 
-  const first = await deploy('1.0.0', 'Production');
-  await expectStatus(409, 'DELETE', `/api/v1/clusters/QA/modules/${name}`);
+  // It can't reach Production before others meet it there: it waits for a person, twice.
+  const first = await deploy('1.0.0', 'Production', { requireApproval: true });
+  await expectStatus(409, 'DELETE', `/api/v1/clusters/Production/modules/${name}`);
   const wish = { moduleName: name, version: '1.0.0', targetEnvironment: 'QA', requesterEmail: 'user@example.com' };
-  await expectStatus(409, 'POST', '/api/v1/deployments', wish);
+  await expectStatus(409, 'POST', '/api/v1/deployments', { ...wish, targetEnvironment: 'Production' });
   await expectStatus(400, 'POST', '/api/v1/deployments', { ...wish, colour: 'red' });
+  for (let given = 0; given < 2; given++)
+    await waitUntil(first, async () => {
+      const { status } = await call('POST', `${first}/approve`, { approverEmail: 'lead@example.com' });
+      return status === 202;
+    });
   await waitForStatus(first, 'Succeeded');
   await expectStatus(409, 'POST', `${first}/cancel`);
   await expectStatus(409, 'POST', `${first}/retry`);

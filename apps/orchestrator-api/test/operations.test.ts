@@ -26,8 +26,10 @@ beforeAll(async () => {
     expect(await publish(url, await moduleArtifact(name, version, '', showsEnv))).toMatchObject({ status: 201 });
   await changePolicy({ validateSeconds: 0.5, warmSeconds: 1 });
   // Long enough for a balancer to notice, also on a machine that is busy.
-  const variables = { HOTSWAP_LAME_DUCK_SECONDS: '4' };
+  const variables = { HOTSWAP_LAME_DUCK_SECONDS: '8' };
   for (let count = 0; count < 2; count++) nodes.push(await TestNode.start(url, 'Development', variables));
+  // One that joins after a deployment has begun is no part of it.
+  await isHealthy({ total: 2, healthy: 2 });
   expect(await deployToTheEnd('1.0.0')).toMatchObject({ status: 'Succeeded' });
 }, 400_000);
 afterAll(async () => {
@@ -233,7 +235,10 @@ describe('a node that is drained', () => {
       async () => (await stateOf(drained)) === 'Draining',
       () => drained.output,
     );
-    expect(drained.output).toContain('the node is LameDuck');
+    await eventually(
+      async () => drained.output.includes('the node is LameDuck'),
+      () => drained.output,
+    );
     expect((await call('POST', `/api/v1/nodes/${drained.id}/drain`)).status).toBe(202);
     // Whoever was slow to notice is served on, each time on a new connection.
     await eventually(
@@ -324,14 +329,14 @@ describe('a node that is decommissioned', () => {
     );
     const told = await call('DELETE', `/api/v1/nodes/${id}`);
     expect(told).toMatchObject({ status: 202, body: { id, state: 'Ready' } });
-    expect((await call('GET', `/api/v1/nodes/${id}`)).body).toMatchObject({ status: 404, code: 'node-not-found' });
-    expect((await cluster()).nodes.map((node) => node.id)).toEqual([stays.id]);
     await eventually(
       async () => (await readiness(gone)) === 503,
       () => 'readiness to fail',
     );
     // A balancer has noticed now.
     expect(await traffic.stop()).toEqual([]);
+    expect((await call('GET', `/api/v1/nodes/${id}`)).body).toMatchObject({ status: 404, code: 'node-not-found' });
+    expect((await cluster()).nodes.map((node) => node.id)).toEqual([stays.id]);
     expect(await gone.exitCode).toBe(0);
     gone.launch();
     expect(await gone.exitCode).toBe(0);

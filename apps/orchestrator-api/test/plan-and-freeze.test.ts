@@ -151,6 +151,8 @@ describe('a plan', () => {
     ]);
     expect((await call('GET', '/deployments')).body.items).toEqual([]);
 
+    // It can't be over before it is looked at: it waits for a person.
+    await changePolicy('Development', { approval: { required: 1, always: true } });
     const { planRevision } = (await plan('1.0.0')).body;
     const created = await deploy('1.0.0', { planRevision });
     expect(created.status).toBe(202);
@@ -162,7 +164,10 @@ describe('a plan', () => {
         reason: { code: 'deployment-in-progress', data: { deployment: `/api/v1/deployments/${created.body.id}` } },
       },
     ]);
+    await reaches(created.body.id, 'AwaitingApproval');
+    await call('POST', `/deployments/${created.body.id}/approve`, { approverEmail: 'lead@example.com' });
     await reaches(created.body.id, 'Succeeded');
+    await changePolicy('Development', { approval: { required: 1, always: false } });
     expect((await plan('2.0.0')).body.stages[1]).toMatchObject({
       rollout: { fromVersion: '1.0.0', capacity: { nodes: 2, servingMin: 2, replacingMax: 2 } },
     });

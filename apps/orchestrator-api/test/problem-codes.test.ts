@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { protocolPaths } from '@hotswap/agent-protocol';
 import pg from 'pg';
 import { isReady } from '../../../tools/is-ready.js';
 import { callsOf } from './call.js';
+import { fillStreams } from './fill-streams.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, otherKey, startControlPlane, trustedKey, type ControlPlane } from './start-control-plane.js';
 import { TestNode, type Environment } from './start-node.js';
@@ -23,7 +24,6 @@ interface Problem {
 const name = 'payment-processor';
 const unknownId = '0193a0b0-0000-7000-8000-000000000000';
 const apiToken = 'token-of-the-other-replica';
-const streamCountMax = 500;
 const writesPerMinuteMax = 3000;
 
 let postgres: RunningPostgres;
@@ -163,28 +163,12 @@ async function writeTooMuch(): Promise<Problem> {
   return last!;
 }
 
-/** Opens streams until one is refused; on a busy machine some may not be opened in time, and others take their place. */
 async function openTooManyStreams(): Promise<Problem> {
   const path = '/api/v1/clusters/Staging/metrics';
-  const sockets: Socket[] = [];
-  const open = async (): Promise<string> => {
-    const socket = connect(Number(new URL(url).port), '127.0.0.1');
-    sockets.push(socket);
-    socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n`);
-    const [chunk] = (await once(socket, 'data')) as [Buffer];
-    socket.on('error', () => undefined).resume();
-    return chunk.toString();
-  };
-  try {
-    for (let tried = 0; tried < 2 * streamCountMax; tried += 10) {
-      const heads = await Promise.all(Array.from({ length: 10 }, open));
-      if (heads.some((head) => head.includes('"too-many-streams"')))
-        return await answerOf('GET', path, undefined, { accept: 'text/event-stream' });
-    }
-    throw new Error(`${sockets.length} streams were opened, and none was refused`);
-  } finally {
+  const sockets = await fillStreams(url, path);
+  return answerOf('GET', path, undefined, { accept: 'text/event-stream' }).finally(() => {
     for (const socket of sockets) socket.destroy();
-  }
+  });
 }
 
 /** Something that nobody foresaw: a table is gone. */

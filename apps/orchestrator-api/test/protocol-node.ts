@@ -15,6 +15,7 @@ export class ProtocolNode {
     private readonly onActive: (nodeId: string, version: string) => void = () => undefined,
   ) {}
 
+  /** Ends once it was heard of as Ready. */
   async start(): Promise<void> {
     const joined = await this.post<JoinResponse>(protocolPaths.join, null, {
       nodeId: this.id,
@@ -27,6 +28,7 @@ export class ProtocolNode {
       kernelVersion: '1.0.0',
       accepted: null,
     });
+    await this.report(joined.secret, joined.document);
     this.running = this.follow(joined.secret);
   }
 

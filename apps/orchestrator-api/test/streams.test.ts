@@ -1,8 +1,7 @@
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { isReady } from '../../../tools/is-ready.js';
 import { createDatabase, type EmptyDatabase } from './create-database.js';
+import { fillStreams } from './fill-streams.js';
 import { moduleArtifact, publish } from './module-artifact.js';
 import { eventually, startControlPlane, type ControlPlane } from './start-control-plane.js';
 
@@ -201,14 +200,7 @@ describe('the metrics of a cluster', () => {
 it('refuses streams beyond its limit, and gives their room back', async () => {
   const id = await deploy();
   const path = `/api/v1/deployments/${id}/events`;
-  const { port } = new URL(second.url);
-  const sockets = Array.from({ length: 500 }, () => {
-    const socket = connect(Number(port), '127.0.0.1');
-    socket.on('error', () => undefined);
-    socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n`);
-    return socket;
-  });
-  await Promise.all(sockets.map((socket) => once(socket, 'data')));
+  const sockets = await fillStreams(second.url, path);
   const refused = await stream(`${second.url}${path}`);
   expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([503, 'too-many-streams']);
   expect(refused.headers.get('retry-after')).toBe('10');

@@ -43,10 +43,15 @@ export class PostgresControlPlaneClock extends ControlPlaneClock {
   }
 }
 
+/** Replicas take turns: of two that make the same partition one would fail. */
+const keepPartitions = `
+  WITH turn AS MATERIALIZED (SELECT FROM hotswap.traffic_pack FOR UPDATE)
+  SELECT hotswap.keep_traffic_partitions() FROM turn`;
+
 const pruneStatements = [
   pruneTraffic,
   pruneProbes,
-  'SELECT hotswap.keep_traffic_partitions()',
+  keepPartitions,
   `DELETE FROM hotswap.listening_gap WHERE to_at < now() - interval '1 day'`,
   `DELETE FROM hotswap.node_state_change WHERE at < now() - interval '30 days'`,
   `DELETE FROM hotswap.node_death WHERE noticed_at < now() - interval '30 days'`,

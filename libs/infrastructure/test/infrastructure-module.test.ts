@@ -17,6 +17,7 @@ import {
 import { createServer, connect, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
+import { freePort } from '../../../tools/free-port.js';
 import { openDatabase } from '../src/database/open-database.js';
 import { InfrastructureModule } from '../src/index.js';
 import { migrations } from '../src/migrations/index.js';
@@ -44,15 +45,19 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
+/** Waits, since a look that takes longer than its time-out finds a database away that is there. */
+async function stateWhenReached(health: DatabaseHealth) {
+  let state = await health.check();
+  await until(async () => state.reachable || (state = await health.check()).reachable);
+  return state;
+}
+
 /** A way to Postgres that can be cut. */
 class Cable {
   private readonly sockets = new Set<Socket>();
-  private constructor(
-    private readonly server: Server,
-    readonly port: number,
-  ) {}
+  private constructor(private readonly server: Server) {}
 
-  static async lay(target: number, port = 0): Promise<Cable> {
+  static async lay(target: number, port: number): Promise<Cable> {
     const server = createServer((near) => {
       const far = connect(target, '127.0.0.1');
       near.pipe(far).pipe(near);
@@ -66,8 +71,12 @@ class Cable {
       }
     });
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-    const cable: Cable = new Cable(server, (server.address() as { port: number }).port);
+    const cable: Cable = new Cable(server);
     return cable;
+  }
+
+  get wasUsed(): boolean {
+    return this.sockets.size > 0;
   }
 
   async cut(): Promise<void> {
@@ -93,7 +102,7 @@ describe('the module', () => {
     ]) {
       expect(app.get<object>(port).constructor.name).toBe(`Postgres${port.name}`);
     }
-    expect(await app.get(DatabaseHealth).check()).toEqual({ reachable: true, migrationsPending: false });
+    expect(await stateWhenReached(app.get(DatabaseHealth))).toEqual({ reachable: true, migrationsPending: false });
     const dataSource = app.get(DataSource);
     await app.close();
     expect(dataSource.isInitialized).toBe(false);
@@ -124,7 +133,7 @@ describe('the module', () => {
   it('says that a migration is pending', async () => {
     const app = await start(postgres.url(await postgres.clone()));
     await app.get(DataSource).query(`DELETE FROM hotswap.migration WHERE name LIKE 'CreateNodes%'`);
-    expect(await app.get(DatabaseHealth).check()).toMatchObject({ reachable: true, migrationsPending: true });
+    expect(await stateWhenReached(app.get(DatabaseHealth))).toMatchObject({ migrationsPending: true });
     await app.close();
   });
 
@@ -135,24 +144,24 @@ describe('the module', () => {
   it('waits for a database that is away, lives through an outage, and hears wake-ups again', async () => {
     const database = await postgres.clone();
     const target = Number(new URL(postgres.url(database)).port);
-    const placeholder = await Cable.lay(target);
-    const { port } = placeholder;
-    await placeholder.cut();
+    const port = await freePort();
+    const leadsNowhere = await Cable.lay(await freePort(), port);
     const url = new URL(postgres.url(database));
     url.port = String(port);
     const starting = start(url.href);
-    await delay(300);
+    await until(() => leadsNowhere.wasUsed);
+    await leadsNowhere.cut();
     let cable = await Cable.lay(target, port);
     const app = await starting;
     const health = app.get(DatabaseHealth);
-    expect(await health.check()).toMatchObject({ reachable: true });
+    await stateWhenReached(health);
     let wakes = 0;
     const stop = app.get(WakeUps).subscribe(() => wakes++);
 
     await cable.cut();
     expect(await health.check()).toMatchObject({ reachable: false });
     cable = await Cable.lay(target, port);
-    await until(async () => (await health.check()).reachable);
+    await stateWhenReached(health);
     await until(() => wakes > 0);
 
     const world = new World(await postgres.open(database));
@@ -166,8 +175,10 @@ describe('the module', () => {
     stop();
     await app.get(DeploymentStore).create(newDeployment('1.0.0', 'QA'));
     const after = wakes;
+    let others = 0;
+    app.get(WakeUps).subscribe(() => others++);
     await world.rows('NOTIFY hotswap_wake');
-    await delay(100);
+    await until(() => others > 0);
     expect(wakes).toBe(after);
     await app.close();
     await cable.cut();

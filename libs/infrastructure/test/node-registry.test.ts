@@ -274,7 +274,7 @@ describe('draining', () => {
   });
 
   it('leaves the node out of what is live, and it is not lost, also once it is switched off', async () => {
-    await world.clock.beat();
+    await world.keepBeating();
     for (const id of ['a', 'b', 'c']) await world.join(id, 'QA');
     const ids = (nodes: readonly { id: string }[]) => nodes.map(({ id }) => id);
     for (const id of ['b', 'c']) await world.nodes.report(id, report(`${id}-boot`, 1));

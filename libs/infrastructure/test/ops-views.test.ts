@@ -57,7 +57,7 @@ async function runs(version: string, sequence: number, failures = 0): Promise<vo
 
 /** Development runs 1.0.0 and is taking 2.0.0 back, which came although it was frozen. */
 async function takeBack(): Promise<{ first: string; second: string }> {
-  await world.clock.beat();
+  await world.keepBeating();
   await world.join('a', 'Development');
   const first = await world.succeedInDevelopment('1.0.0');
   await runs('1.0.0', 1);
@@ -98,7 +98,7 @@ describe('the ops views', () => {
   });
 
   it('do not show a node as healthy that still has something of a module that was taken off', async () => {
-    await world.clock.beat();
+    await world.keepBeating();
     await world.join('a', 'Development');
     await world.succeedInDevelopment('1.0.0');
     await runs('1.0.0', 1);
@@ -107,7 +107,6 @@ describe('the ops views', () => {
     });
     expect(await rowsOf('nodes')).toMatchObject([{ id: 'a', is_healthy: false }]);
     expect(await rowsOf('clusters', "WHERE environment = 'Development'")).toMatchObject([{ status: 'Progressing' }]);
-    await world.clock.beat();
     await world.nodes.report('a', report('a-boot', 2));
     expect(await rowsOf('nodes')).toMatchObject([{ id: 'a', is_healthy: true }]);
     expect(await rowsOf('clusters', "WHERE environment = 'Development'")).toMatchObject([{ status: 'Healthy' }]);
@@ -187,7 +186,7 @@ describe('the ops views', () => {
   });
 
   it('judge clusters by their nodes as the API does', async () => {
-    await world.clock.beat();
+    await world.keepBeating();
     const shown = async () => {
       const [row] = await rowsOf('clusters', `WHERE environment = 'Development'`);
       expect(row!['status']).toBe((await world.clusters.load('Development')).status);
@@ -204,7 +203,7 @@ describe('the ops views', () => {
     ]);
     await world.rows(`UPDATE hotswap.control_plane_beat SET at = now() - interval '6 seconds'`);
     expect(await shown()).toEqual(['Progressing', '0', '0']);
-    await world.clock.beat();
+    await world.keepBeating();
     expect(await shown()).toEqual(['Progressing', '0', '0']);
     await runs('1.0.0', 2);
     expect(await shown()).toEqual(['Healthy', '1', '0']);
@@ -214,7 +213,7 @@ describe('the ops views', () => {
   });
 
   it('call a node lost after 15 s of silence that someone listened to, and keep that it was', async () => {
-    await world.clock.beat();
+    await world.keepBeating();
     await world.join('a', 'Development');
     await world.nodes.report('a', report('a-boot', 1));
     await world.nodes.report('a', report('a-boot', 2));
@@ -223,7 +222,8 @@ describe('the ops views', () => {
     expect(await state()).toBe('Lost');
     await world.rows(`UPDATE hotswap.control_plane_beat SET at = now() - interval '6 seconds'`);
     expect(await state()).toBe('Ready');
-    await world.rows(`UPDATE hotswap.control_plane_beat SET at = now()`);
+    await world.keepBeating();
+    await world.rows('DELETE FROM hotswap.listening_gap');
     const gap = (to: number) =>
       world.rows(
         `INSERT INTO hotswap.listening_gap SELECT now() - interval '95 seconds', now() - $1 * interval '1 second'`,

@@ -15,7 +15,7 @@ afterAll(() => postgres.stop());
 beforeEach(async () => {
   world = new World(await postgres.open(await postgres.clone()));
   plans = new PostgresPlanStore(world.dataSource);
-  await world.clock.beat();
+  await world.keepBeating();
   await world.publish('1.0.0');
   await world.publish('2.0.0');
   await world.join('a', 'Development');

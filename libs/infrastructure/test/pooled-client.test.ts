@@ -38,8 +38,10 @@ describe('a query that is given up', () => {
   beforeEach(async () => {
     postgres = await TestPostgres.start();
     const options = databaseOptions(postgres.url(await postgres.empty()));
-    const extra = { ...(options.extra as object), query_timeout: 2_000 };
-    dataSource = await new DataSource({ ...options, poolSize: 1, extra } as DataSourceOptions).initialize();
+    // Long enough that on a busy machine none but the one that sleeps is given up, and shorter than who waits for its connection waits.
+    const extra = { ...(options.extra as object), query_timeout: 4_000 };
+    const limits = { poolSize: 1, connectTimeoutMS: 30_000, extra };
+    dataSource = await new DataSource({ ...options, ...limits } as DataSourceOptions).initialize();
     await dataSource.query('CREATE TABLE written (by text)');
   });
   afterEach(async () => {
@@ -50,7 +52,7 @@ describe('a query that is given up', () => {
   it('leaves its connection to nobody in the middle of its transaction', async () => {
     const givenUp = dataSource.transaction(async (manager) => {
       await manager.query(`INSERT INTO written VALUES ('who gave up')`);
-      await manager.query('SELECT pg_sleep(5)');
+      await manager.query('SELECT pg_sleep(9)');
     });
     await expect(givenUp).rejects.toThrow('Query read timeout');
     await dataSource.transaction((manager) => manager.query(`INSERT INTO written VALUES ('who came next')`));
@@ -58,8 +60,8 @@ describe('a query that is given up', () => {
   });
 
   it.each([
-    ['a transaction', () => dataSource.transaction((manager) => manager.query('SELECT pg_sleep(5)'))],
-    ['no transaction', () => dataSource.query('SELECT pg_sleep(5)')],
+    ['a transaction', () => dataSource.transaction((manager) => manager.query('SELECT pg_sleep(9)'))],
+    ['no transaction', () => dataSource.query('SELECT pg_sleep(9)')],
   ])('in %s gives who waits for its connection another one', async (_where, giveUp) => {
     const [givenUp, next] = await Promise.allSettled([
       giveUp(),

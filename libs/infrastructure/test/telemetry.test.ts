@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -11,17 +12,19 @@ afterEach(() => {
   collector = undefined;
 });
 
-/** Serves two requests in a process that preloads the telemetry, as the control plane does. */
+/** Serves two requests, a probe's first, in a process that preloads the telemetry, as the control plane does, and ends it when it `mayEnd`. */
 async function serveTwo(
   endpoint: string | undefined,
   variables: NodeJS.ProcessEnv = {},
+  mayEnd: Promise<unknown> = Promise.resolve(),
 ): Promise<{ code: number | null; output: string }> {
   const script = `
     import { createServer } from 'node:http';
     import { shutdownTelemetry } from '@hotswap/infrastructure/telemetry';
     const server = createServer((_request, response) => response.end('ok')).listen(0, '127.0.0.1', async () => {
       const { port } = server.address();
-      for (const path of ['/api/v1/deployments', '/health/live']) await (await fetch('http://127.0.0.1:' + port + path)).text();
+      for (const path of ['/health/live', '/api/v1/deployments']) await (await fetch('http://127.0.0.1:' + port + path)).text();
+      for await (const _ of process.stdin);
       server.closeAllConnections();
       server.close();
       await shutdownTelemetry();
@@ -36,7 +39,10 @@ async function serveTwo(
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  await Promise.race([mayEnd, closed]);
+  child.stdin.on('error', () => undefined).end();
+  const [code] = await closed;
   return { code, output };
 }
 
@@ -63,12 +69,18 @@ describe('telemetry', () => {
 
   it('sends the spans of requests, without those of probes', async () => {
     let sent = Buffer.alloc(0);
+    const { promise: hasCome, resolve } = Promise.withResolvers<void>();
     collector = createServer((request, response) => {
       request.on('data', (chunk: Buffer) => (sent = Buffer.concat([sent, chunk])));
-      request.on('end', () => response.end());
+      request.on('end', () => {
+        response.end();
+        if (sent.includes('/api/v1/deployments')) resolve();
+      });
     });
     await new Promise<void>((resolve) => collector!.listen(0, '127.0.0.1', resolve));
-    const { code } = await serveTwo(`http://127.0.0.1:${(collector.address() as AddressInfo).port}`);
+    const { port } = collector.address() as AddressInfo;
+    // Sent while the process lives: what is left at its end has a second, in which a busy machine may do nothing.
+    const { code } = await serveTwo(`http://127.0.0.1:${port}`, { OTEL_BSP_SCHEDULE_DELAY: '100' }, hasCome);
     expect(code).toBe(0);
     const text = sent.toString('latin1');
     expect(text).toContain('orchestrator-api');
