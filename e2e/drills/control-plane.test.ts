@@ -154,7 +154,7 @@ describe('The orchestrator', () => {
 /** What a person's approval leaves in the database. */
 function approve(id: string, environment: Environment): [string, unknown[]][] {
   const verdict = JSON.stringify({ verdict: { approved: true, by: 'another@example.com', reason: null } });
-  // In the order of the orchestrator's own writes, so that neither waits for the other.
+  // In the order of the orchestrator's own writes, so that they never wait for each other.
   return [
     ['UPDATE hotswap.deployment SET next_look_at = now(), revision = revision + 1 WHERE id = $1', [id]],
     [

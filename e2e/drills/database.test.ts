@@ -123,7 +123,7 @@ describe('Postgres', () => {
 
 /** One letter, as proc_pid_stat(5) has it. */
 function stateOf(pid: number): string | undefined {
-  return /\) (.)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+  return /.*\) (.)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
 }
 
 function childrenOf(pid: number): number[] {

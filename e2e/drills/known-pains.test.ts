@@ -5,7 +5,7 @@ import { identifyProcess } from '../../apps/local-cluster/src/supervisor/process
 import { inDatabase } from '../support/database.js';
 import { deploy, look, waitForEnd, waitForStep, type Deployment } from '../support/deployments.js';
 import { changePolicy, startDrillCluster, underLoad, untouched, waitUntilHealthy } from '../support/drill-cluster.js';
-import { holdingMembers, holdRequest } from '../support/held-request.js';
+import { holdingMembers, holdRequest, type HeldRequest } from '../support/held-request.js';
 import type { LocalCluster } from '../support/local-cluster.js';
 import { MortalControlPlane } from '../support/mortal-control-plane.js';
 import { moduleName, publishVersion } from '../support/published-module.js';
@@ -84,8 +84,9 @@ describe('Not here:', () => {
       // Nothing is kept warm: an old instance ends as soon as nothing needs it.
       await setPolicy(strategy, quick, { warmSeconds: 0, drainSeconds: 600 });
       const old = await pids();
-      const held = await Promise.all(addresses.map(holdRequest));
+      const held: HeldRequest[] = [];
       try {
+        for (const address of addresses) held.push(await holdRequest(address));
         expect(held.map(({ by }) => by)).toEqual(old.map((pid) => ({ version: stable, pid })));
         const seen = await underLoad(addresses, () => deployed(target));
         expect(seen).toMatchObject(untouched);

@@ -149,11 +149,7 @@ async function startHurriedCluster(endpoint: string): Promise<LocalCluster> {
 }
 
 /** Nothing is kept warm, so that what was replaced is retired within the test. */
-async function hurry(
-  on: LocalCluster,
-  environment: Environment,
-  { minimumReadySeconds } = { minimumReadySeconds: 1 },
-): Promise<boolean> {
+async function hurry(on: LocalCluster, environment: Environment, { minimumReadySeconds = 1 } = {}): Promise<boolean> {
   const path = `/api/v1/clusters/${environment}/policy`;
   const { headers, body } = await on.get<object>(path);
   const steps = [10, 100].map((percent) => ({ percent, minimumSeconds: 0, maximumSeconds: 1 }));

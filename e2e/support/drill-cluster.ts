@@ -42,7 +42,7 @@ export async function changePolicy(cluster: LocalCluster, environment: Environme
   if (status !== 200) throw new Error(`The policy of ${environment} was answered ${status}`);
 }
 
-/** Deploys to Production, whose canary has come to its share of all nodes then, and does not go on before `letCanaryGoOn`. */
+/** Deploys to Production, whose canary has begun its share of all nodes then, and does not go on before `letCanaryGoOn`. */
 export async function deployToCanaryShare(cluster: LocalCluster, version: string): Promise<string> {
   await changePolicy(cluster, 'Production', { canary: { steps: [{ ...share, pause: true }, whole] } });
   const id = await deploy(cluster, version, 'Production');

@@ -107,7 +107,9 @@ export class MortalControlPlane {
 
   private async serve(orchestrator: MortalOrchestrator): Promise<void> {
     void orchestrator.ended.then(() => {
-      this.replacing = this.replacing.then(() => this.replace(orchestrator));
+      this.replacing = this.replacing
+        .then(() => this.replace(orchestrator))
+        .catch((error: unknown) => void this.accidents.push(String(error)));
     });
     this.serving.push(orchestrator);
     await orchestrator.serve().catch((error: unknown) => {

@@ -243,10 +243,10 @@ export class KernelNode {
     this.figures.close();
     const warn = (error: Error) => this.log.warn(`on the way out: ${error.message}`);
     await this.cache.close().catch(warn);
-    const isLate = delay(tracingShutdownMs, undefined, { ref: false }).then(() => {
+    const tooLate = delay(tracingShutdownMs, undefined, { ref: false }).then(() => {
       throw new Error(`nobody took the last spans within ${tracingShutdownMs / 1000} s`);
     });
-    await Promise.race([this.tracing.close(), isLate]).catch(warn);
+    await Promise.race([this.tracing.close(), tooLate]).catch(warn);
   }
 
   /** Readiness fails at once; everything is served on, each answer as the last of its connection. Once. */

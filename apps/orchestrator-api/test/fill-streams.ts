@@ -14,14 +14,18 @@ export async function fillStreams(url: string, path: string): Promise<Socket[]> 
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     sockets.push(socket);
     socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n`);
-    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(30_000) })) as [Buffer];
     socket.on('error', () => undefined).resume();
     return chunk.toString();
   };
-  while (sockets.length < tried) {
-    const heads = await Promise.all(Array.from({ length: atOnce }, open));
-    if (heads.some((head) => head.includes('"too-many-streams"'))) return sockets;
+  try {
+    while (sockets.length < tried) {
+      const heads = await Promise.all(Array.from({ length: atOnce }, open));
+      if (heads.some((head) => head.includes('"too-many-streams"'))) return sockets;
+    }
+    throw new Error(`${sockets.length} streams were opened, and none was refused`);
+  } catch (error) {
+    for (const socket of sockets) socket.destroy();
+    throw error;
   }
-  for (const socket of sockets) socket.destroy();
-  throw new Error(`${sockets.length} streams were opened, and none was refused`);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { defaultPolicy, reason, type DeploymentView, type PipelineDecision } from '@hotswap/domain';
 import { advanceDocuments, lockNodes } from '../src/clusters/write-assignments.js';
@@ -128,21 +129,24 @@ describe('committing', () => {
          WHERE node_id = 'a' AND revision = 2`,
       [String(defaultPolicy('Development').warmSeconds)],
     );
-    let isOver = false;
-    const { over } = await world.dataSource.transaction(async (manager) => {
-      await lockNodes(manager, ['a']);
-      await advanceDocuments(manager, ['a']);
-      const end = world.step(id, ({ stages }) => ({
-        kind: 'finish',
-        status: 'Succeeded',
-        stages: [{ stageId: stages[2]!.id, status: 'Succeeded' }],
-      }));
-      const over = end.finally(() => (isOver = true));
-      const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
-      while (!isOver && (await world.rows(waits)).length === 0);
-      return { over };
-    });
-    await over;
+    let over: Promise<unknown> = Promise.resolve();
+    try {
+      await world.dataSource.transaction(async (manager) => {
+        await lockNodes(manager, ['a']);
+        await advanceDocuments(manager, ['a']);
+        let isOver = false;
+        const end = world.step(id, ({ stages }) => ({
+          kind: 'finish',
+          status: 'Succeeded',
+          stages: [{ stageId: stages[2]!.id, status: 'Succeeded' }],
+        }));
+        over = end.finally(() => (isOver = true));
+        const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+        while (!isOver && (await world.rows(waits)).length === 0) await delay(5);
+      });
+    } finally {
+      await over;
+    }
     expect(await warmSeconds()).toBe(defaultPolicy('Development').warmSeconds);
   });
 
