@@ -153,7 +153,8 @@ describe('A neighbour feels nothing of a module that', () => {
   });
 
   it("uses its process' thread pool without end", async () => {
-    const { till } = await reachBoth({ requestSeconds: 120 });
+    // Such work takes memory as well, and it is not for that that it may end here.
+    const { till } = await reachBoth({ requestSeconds: 120, memoryMiB: 512 });
     let isOver = false;
     const hog = fixture.get('shop', '/pool').finally(() => (isOver = true));
     // What loads a release, in the kernel and in the instance, needs its own pool.
