@@ -3,6 +3,10 @@
 import 'reflect-metadata';
 import { Logger } from '@nestjs/common';
 import '@nestjs/core';
+import fc from 'fast-check';
 
 // Tests provoke what is logged as a warning; among it a failure would not be seen.
 Logger.overrideLogger(['error', 'fatal']);
+
+// A run can be had again: what properties are tried on changes with the seed alone.
+fc.configureGlobal({ seed: Number(process.env['FAST_CHECK_SEED'] ?? 1) });
