@@ -82,7 +82,7 @@ describe('Swapping releases', () => {
       const maybe = fc.option(any);
       const percent = fc.integer({ min: 0, max: 100 });
       const milliseconds = fc.integer({ min: 0, max: 120 });
-      const turns = fc.sample(fc.tuple(any, maybe, percent, maybe, milliseconds), { numRuns: 30, seed: 1 });
+      const turns = fc.sample(fc.tuple(any, maybe, percent, maybe, milliseconds), 30);
       for (const [active, candidate, candidatePercent, warm, wait] of turns) {
         fixture.apply(active, { candidate, candidatePercent, warm: warm === null ? [] : [warm] });
         await pause(wait);
